@@ -1,0 +1,246 @@
+"""Claims in lessons, and the checks that answer an exercise with a reason."""
+
+import numpy as np
+
+
+class ClaimError(AssertionError):
+    """A lesson claims something that this run does not show."""
+
+
+def claim(name, value, *, at_least=None, at_most=None, percent=None):
+    """Check a measured value against its band and print a line that no machine changes.
+
+    Args:
+        name: str, what was measured. A name that says "accuracy" or "share" is a fraction
+            and is printed in percent.
+        value: number, what this run measured.
+        at_least: lower end of the band, or `None`.
+        at_most: upper end of the band, or `None`.
+        percent: bool, overrides the rule on the name.
+
+    Raises:
+        ClaimError: the value is outside the band, or is not a finite number.
+        ValueError: no band is given.
+
+    Example:
+
+    >>> claim("test accuracy", 0.9912, at_least=0.99)
+    ✓ test accuracy ≥ 99.0 %
+    >>> claim("steps to converge", 12, at_least=10, at_most=20)
+    ✓ 10 ≤ steps to converge ≤ 20
+    """
+    if at_least is None and at_most is None:
+        raise ValueError("A claim needs a band: at_least=, at_most= or both. Received: neither.")
+    if percent is None:
+        percent = "accuracy" in name.lower() or "share" in name.lower()
+    lower = f"{_show(at_least, percent)} ≤ " if at_least is not None else ""
+    upper = f" ≤ {_show(at_most, percent)}" if at_most is not None else ""
+    statement = f"{lower}{name}{upper}" if lower and upper else f"{name}{upper}"
+    if lower and not upper:
+        statement = f"{name} ≥ {_show(at_least, percent)}"
+    value = float(value)
+    above = at_least is None or value >= at_least
+    below = at_most is None or value <= at_most
+    if not (np.isfinite(value) and above and below):
+        raise ClaimError(f"Expected {statement}. Received: {_show(value, percent, digits=6)}.")
+    print(f"✓ {statement}")
+
+
+def agree(name, *arrays, tolerance=1e-5):
+    """Check that several ways to compute the same thing give the same arrays.
+
+    Args:
+        name: str, the ways, for example `"loop, matrix and layer"`.
+        *arrays: two or more arrays of one shape.
+        tolerance: largest absolute difference between any and the first, scaled by the
+            first's largest magnitude where that exceeds 1.
+
+    Raises:
+        ClaimError: shapes differ, a value is not finite, or the difference is too large.
+        ValueError: fewer than two arrays.
+
+    Example:
+
+    >>> agree("sum and loop", np.sum([1.0, 2.0]), 3.0)
+    ✓ sum and loop agree to 1e-05
+    """
+    if len(arrays) < 2:
+        raise ValueError(f"agree() compares two or more arrays. Received: {len(arrays)}.")
+    first, *others = [np.asarray(array, dtype="float64") for array in arrays]
+    for other in others:
+        if other.shape != first.shape:
+            raise ClaimError(f"{name}: expected one shape. Received: {first.shape}, {other.shape}.")
+        difference = np.max(np.abs(other - first), initial=0.0)
+        if not difference <= tolerance * max(1.0, np.max(np.abs(first), initial=0.0)):
+            raise ClaimError(
+                f"{name}: expected agreement to {tolerance:g}. Received: {difference:.3g}."
+            )
+    print(f"✓ {name} agree to {tolerance:g}")
+
+
+def value(name, answer, *, expected, mistakes=None, tolerance=1e-6):
+    """Answer one value of an exercise: right, not attempted, or wrong and why.
+
+    Args:
+        name: str, the question in a few words.
+        answer: the learner's value; `...` counts as not attempted.
+        expected: number, string, or array, computed by an oracle rather than typed in.
+        mistakes: dict from a hint to the wrong value that earns it.
+        tolerance: relative tolerance for numbers, absolute below 1.
+
+    Returns:
+        bool, whether the answer is right. Prints one line in any case.
+
+    Example:
+
+    >>> value("parameters", 7850, expected=7850, mistakes={"The biases are missing.": 7840})
+    ✓ parameters
+    True
+    >>> value("parameters", 7840, expected=7850, mistakes={"The biases are missing.": 7840})
+    ✗ parameters: The biases are missing.
+    False
+    >>> value("parameters", ..., expected=7850)
+    … parameters: not attempted yet
+    False
+    """
+    if answer is ...:
+        return _not_attempted(name)
+    if _matches(answer, expected, tolerance):
+        return _right(name)
+    for hint, wrong in (mistakes or {}).items():
+        if _matches(answer, wrong, tolerance):
+            return _wrong(name, hint)
+    return _wrong(name, _what_differs(answer, expected))
+
+
+def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
+    """Answer a function of an exercise by calling it beside an oracle on every case.
+
+    Args:
+        name: str, the question in a few words.
+        answer: the learner's function; one that raises `NotImplementedError` is not attempted.
+        expected: the oracle, a function of the same arguments.
+        cases: list of argument tuples. Each call gets its own copies.
+        mistakes: dict from a hint to the wrong function that earns it.
+        tolerance: relative tolerance for numbers, absolute below 1.
+
+    Returns:
+        bool, whether every case is right. Prints one line in any case.
+
+    Example:
+
+    >>> slope = lambda x: 2 * x
+    >>> function("slope", lambda x: x, expected=slope, cases=[(1.0,), (3.0,)],
+    ...          mistakes={"A factor of 2 is missing.": lambda x: slope(x) / 2})
+    ✗ slope: A factor of 2 is missing.
+    False
+    """
+    if answer is ...:
+        return _not_attempted(name)
+    received = []
+    for case in cases:
+        try:
+            received.append(answer(*_copies(case)))
+        except NotImplementedError:
+            return _not_attempted(name)
+        except Exception as error:  # the learner's code: whatever it raises is the answer
+            return _wrong(name, f"Your function raised {type(error).__name__}: {error}")
+    wanted = [expected(*_copies(case)) for case in cases]
+    if all(_matches(r, w, tolerance) for r, w in zip(received, wanted, strict=True)):
+        return _right(name)
+    for hint, wrong in (mistakes or {}).items():
+        results = [wrong(*_copies(case)) for case in cases]
+        if all(_matches(r, w, tolerance) for r, w in zip(received, results, strict=True)):
+            return _wrong(name, hint)
+    pairs = zip(cases, received, wanted, strict=True)
+    case, got, want = next(p for p in pairs if not _matches(p[1], p[2], tolerance))
+    arguments = ", ".join(_brief(argument) for argument in case)
+    return _wrong(name, f"For ({arguments}): {_what_differs(got, want)}")
+
+
+def _right(name):
+    print(f"✓ {name}")
+    return True
+
+
+def _wrong(name, hint):
+    print(f"✗ {name}: {hint}")
+    return False
+
+
+def _not_attempted(name):
+    print(f"… {name}: not attempted yet")
+    return False
+
+
+def _copies(case):
+    return [a.copy() if isinstance(a, np.ndarray) else a for a in case]
+
+
+def _as_parts(thing):
+    """A tuple or list of arrays of different shapes is compared part by part."""
+    if isinstance(thing, (tuple, list)) and any(np.ndim(part) > 0 for part in thing):
+        return list(thing)
+    return [thing]
+
+
+def _matches(answer, expected, tolerance):
+    answers, wanted = _as_parts(answer), _as_parts(expected)
+    if len(answers) != len(wanted):
+        return False
+    return all(_same(a, w, tolerance) for a, w in zip(answers, wanted, strict=True))
+
+
+def _same(answer, expected, tolerance):
+    if isinstance(expected, (str, bool, type(None))):
+        return type(answer) is type(expected) and answer == expected
+    answer = _numeric(answer)
+    expected = _numeric(expected)
+    if answer is None or expected is None or answer.shape != expected.shape:
+        return False
+    return bool(np.allclose(answer, expected, rtol=tolerance, atol=tolerance, equal_nan=True))
+
+
+def _numeric(thing):
+    try:
+        return np.asarray(thing, dtype="float64")
+    except (TypeError, ValueError):  # text, None, a function: not a number
+        return None
+
+
+def _what_differs(answer, expected):
+    got, want = _numeric(answer), _numeric(expected)
+    if want is None:
+        return f"Received {_brief(answer)}, which is not it."
+    if len(_as_parts(expected)) > 1 and len(_as_parts(answer)) != len(_as_parts(expected)):
+        return f"Expected {len(_as_parts(expected))} results. Received {_brief(answer)}."
+    if got is None:
+        return f"Expected a number or an array of numbers. Received {_brief(answer)}."
+    if got.shape != want.shape:
+        return f"Expected shape {want.shape}. Received shape {got.shape}."
+    if not np.all(np.isfinite(got)) and np.all(np.isfinite(want)):
+        return "The result is not finite: something overflows or is divided by zero."
+    if np.allclose(got, -want, rtol=1e-4):
+        return "The sign is the wrong way round."
+    ratio = got.sum() / want.sum() if want.sum() else 0
+    if ratio and ratio != 1 and np.allclose(got, ratio * want, rtol=1e-4):
+        return f"It is {ratio:.4g} times what it should be."
+    return f"Received {_brief(answer)}, which is not it. Compute one case by hand."
+
+
+def _brief(thing):
+    array = _numeric(thing)
+    if array is None:
+        text = getattr(thing, "__name__", None) or repr(thing)
+        return text if len(text) < 60 else text[:57] + "..."
+    if array.size <= 6:
+        return np.array2string(array, precision=4, separator=", ")
+    return f"an array of shape {array.shape}"
+
+
+def _show(number, percent, digits=4):
+    if percent:
+        return f"{100 * number:.{max(1, digits - 3)}f} %"
+    if isinstance(number, (int, np.integer)):
+        return f"{number:,}"
+    return f"{number:,.{digits}g}"

@@ -1,0 +1,81 @@
+"""Progress in an open notebook or a terminal, drawn in place. Only `training.fit` uses it."""
+
+import base64
+import sys
+import time
+
+import keras
+import pandas as pd
+from IPython.display import display, update_display
+
+from course_lib import plots
+
+
+class LiveProgress(keras.callbacks.Callback):
+    """A bar, rate, remaining time and curve that replace themselves; one figure stays.
+
+    Args:
+        clock: the callback that counts steps and keeps the history (`training.fit` has one).
+        frontend: `"notebook"` or `"terminal"`, see `runtime.frontend`.
+    """
+
+    def __init__(self, clock, frontend):
+        super().__init__()
+        self.clock, self.frontend = clock, frontend
+        self.points, self.handle = [], None
+        self.next_update, self.started = 0.0, time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if now < self.next_update or not self.clock.logs:
+            return
+        passed = self.clock.steps / self.clock.steps_per_epoch
+        self.points.append({"epoch": passed, **self.clock.logs})
+        if self.frontend == "notebook":
+            self._draw()
+        else:
+            print(f"\r{self._status()}", end="", flush=True)
+        cost = time.perf_counter() - now
+        self.next_update = time.perf_counter() + max(0.5, 20 * cost)  # at most a 20th of the time
+
+    def finish(self):
+        """Leave the final figure in a notebook, or end the line in a terminal."""
+        if self.frontend == "terminal":
+            print(f"\r{self._status()}", file=sys.stdout, flush=True)
+            return
+        if not self.clock.rows:
+            return
+        history = pd.DataFrame(self.clock.rows)
+        fig = plots.curves(history if len(history) > 1 else pd.DataFrame(self.points))
+        picture = base64.b64encode(plots.png(fig)).decode()
+        last = self.clock.rows[-1]
+        text = f"Training stopped at a loss of {last['loss']:.4g} after {self.clock.steps:,} steps."
+        width = int(fig.get_size_inches()[0] * 96)
+        bundle = {"image/png": picture, "text/plain": text}
+        self._show(bundle, {"image/png": {"alt": text, "width": width}})
+
+    def _draw(self):
+        html = f"<pre>{self._status()}</pre>"
+        if len(self.points) > 1:
+            picture = base64.b64encode(plots.png(plots.curves(pd.DataFrame(self.points)), 72)).decode()
+            html += f'<img alt="Loss so far" src="data:image/png;base64,{picture}">'
+        self._show({"text/html": html, "text/plain": self._status()}, {})
+
+    def _show(self, bundle, metadata):
+        if self.handle is None:
+            self.handle = display(bundle, metadata=metadata, raw=True, display_id=True)
+        else:
+            update_display(
+                bundle, metadata=metadata, raw=True, display_id=self.handle.display_id
+            )
+
+    def _status(self):
+        clock = self.clock
+        spent = time.perf_counter() - self.started
+        share = clock.steps / clock.total_steps
+        bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
+        rate = clock.steps * clock.num_examples / clock.steps_per_epoch / spent
+        left = spent / share - spent if share else float("nan")
+        numbers = "  ".join(f"{name} {number:.4f}" for name, number in clock.logs.items())
+        epoch = f"epoch {clock.epoch + 1}/{clock.epochs}"
+        return f"{bar} {epoch}  {rate:,.0f} examples/s  {left:.0f} s left  {numbers}"

@@ -1,0 +1,306 @@
+"""The one training loop: it checks what it is given, feeds it fast, shows progress, keeps time."""
+
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+
+from course_lib import runtime
+from course_lib.live import LiveProgress
+
+STEPS_PER_EXECUTION = 16
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run was.
+
+    `history` has a row an epoch: `epoch`, `loss`, the metrics, `val_…` where there is
+    validation, `seconds` since the start. An interrupted epoch is the last row.
+    `seconds` is all of `fit`; `examples_per_second` leaves out validation and the first
+    execution, in which the backend traces and compiles (`startup_seconds`).
+    """
+
+    history: pd.DataFrame
+    seconds: float
+    startup_seconds: float
+    examples_per_second: float
+    steps: int
+    interrupted: bool
+
+
+class NonFiniteLoss(FloatingPointError):
+    """Training stopped because the loss is NaN or infinite; `result` holds what came before."""
+
+    def __init__(self, message, result):
+        super().__init__(message)
+        self.result = result
+
+
+def one_cycle(peak, num_steps, *, warmup=0.3):
+    """One-cycle learning rate: up from a 25th of the peak, then down to zero along a cosine.
+
+    Args:
+        peak: float, the highest learning rate.
+        num_steps: int, updates in the whole run: `epochs * ceil(examples / batch_size)`.
+        warmup: fraction of the steps spent on the way up.
+
+    Returns:
+        a Keras learning-rate schedule, for any optimizer's `learning_rate`.
+
+    Example:
+
+    >>> rate = one_cycle(0.01, 100)
+    >>> [round(float(rate(step)), 4) for step in (0, 30, 65, 100)]
+    [0.0004, 0.01, 0.005, 0.0]
+
+    Source: Smith and Topin, "Super-convergence" (2018), arXiv:1708.07120, section 3, with
+    cosine descent as in Loshchilov and Hutter, arXiv:1608.03983, equation 5.
+    """
+    rising = max(1, round(warmup * num_steps))
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=peak / 25,
+        warmup_target=peak,
+        warmup_steps=rising,
+        decay_steps=max(1, num_steps - rising),
+    )
+
+
+def fit(model, x, y, *, epochs=1, batch_size=128, validation=None, seed=0, callbacks=(), **compiling):
+    """Train a model, quickly and with its progress in view.
+
+    In an open notebook the loss curve grows in place and one figure is left at the end; the
+    build and the tests see nothing. Interrupting the kernel keeps the history and the model.
+
+    Args:
+        model: a `keras.Model`, compiled, or to be compiled with `**compiling`.
+        x: array (n, …), the inputs.
+        y: array (n,) or (n, …), the targets, n as in `x`.
+        epochs: int, passes over the data.
+        batch_size: int, examples a step, at most n.
+        validation: `(x, y)` to evaluate after each epoch, or `None`.
+        seed: int, orders the shuffling.
+        callbacks: list of `keras.callbacks.Callback`.
+        **compiling: `optimizer`, `loss`, `metrics` and whatever else `model.compile` takes.
+            `steps_per_execution` is 16 unless you say otherwise.
+
+    Returns:
+        `Result`.
+
+    Raises:
+        ValueError: before training, if the data are empty or not finite, lengths differ,
+            the batch is larger than the data, or labels don't fit the model's outputs.
+        NonFiniteLoss: the loss became NaN or infinite; says at which step and what to try.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> x, y = np.eye(3, dtype="float32"), np.array([0, 1, 1])
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> result = fit(model, x, y, epochs=5, batch_size=3, optimizer="sgd", loss=loss)
+    >>> result.steps, list(result.history["epoch"])
+    (5, [1, 2, 3, 4, 5])
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if compiling:
+        num_steps = -(-len(x) // max(1, batch_size))
+        compiling.setdefault("steps_per_execution", min(STEPS_PER_EXECUTION, max(1, num_steps)))
+        model.compile(**compiling)
+    _check(model, x, y, batch_size, epochs)
+    data = {"x": batches(x, y, batch_size, seed=seed, shuffle=True)}
+    if validation is not None:
+        x_valid, y_valid = (np.asarray(part) for part in validation)
+        _check(model, x_valid, y_valid, 1, epochs, name="validation")
+        data["validation_data"] = batches(x_valid, y_valid, max(batch_size, 512), shuffle=False)
+    clock = _Clock(len(x), batch_size, epochs)
+    watchers = [clock, *callbacks]
+    if runtime.frontend() != "none":
+        watchers.append(LiveProgress(clock, runtime.frontend()))
+    try:
+        model.fit(**data, epochs=epochs, verbose=0, callbacks=watchers)
+    except KeyboardInterrupt:
+        clock.interrupted = True
+        clock.close_epoch()
+        print(f"Interrupted after {clock.steps:,} of {clock.total_steps:,} steps; the model is usable.")
+    finally:
+        for watcher in watchers:
+            if isinstance(watcher, LiveProgress):
+                watcher.finish()
+    if clock.failure:
+        raise NonFiniteLoss(_what_to_try(clock, model), clock.result())
+    return clock.result()
+
+
+def batches(x, y, batch_size, *, seed=0, shuffle=False):
+    """Feed arrays that are in memory to Keras, the cheapest way that the backend has.
+
+    Args:
+        x, y: arrays with n examples each.
+        batch_size: int, examples a batch; the last one may be smaller.
+        seed: int, orders the shuffling.
+        shuffle: bool, a new order each epoch.
+
+    Returns:
+        a `tf.data.Dataset` on TensorFlow, else a `keras.utils.PyDataset`: what `model.fit`,
+        `evaluate` and `predict` take as `x`.
+
+    Example:
+
+    >>> feed = batches(np.zeros((5, 2)), np.zeros(5), 2)
+    >>> len(feed)
+    3
+    """
+    if keras.config.backend() == "tensorflow":
+        return _tensorflow_batches(x, y, batch_size, seed, shuffle)
+    return _ArrayBatches(x, y, batch_size, seed, shuffle)
+
+
+def _tensorflow_batches(x, y, batch_size, seed, shuffle):
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        x, y = tf.constant(x), tf.constant(y)
+        order = tf.data.Dataset.range(len(x))
+        if shuffle:
+            order = order.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+        dataset = order.batch(batch_size).map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread can hold up the end of fit by seconds
+        return dataset.with_options(options).prefetch(4)
+
+
+class _ArrayBatches(keras.utils.PyDataset):
+    def __init__(self, x, y, batch_size, seed, shuffle):
+        super().__init__()
+        self.x, self.y, self.batch_size, self.shuffle = x, y, batch_size, shuffle
+        self.rng = np.random.default_rng(seed)
+        self.order = np.arange(len(x))
+        if shuffle:
+            self.rng.shuffle(self.order)
+
+    def __len__(self):
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_end(self):
+        if self.shuffle:
+            self.rng.shuffle(self.order)
+
+
+class _Clock(keras.callbacks.Callback):
+    """Keeps the history, the time and the step; stops at a loss that is not finite."""
+
+    def __init__(self, num_examples, batch_size, epochs):
+        super().__init__()
+        self.num_examples, self.epochs = num_examples, epochs
+        self.steps_per_epoch = -(-num_examples // batch_size)
+        self.total_steps = epochs * self.steps_per_epoch
+        self.rows, self.logs, self.failure, self.interrupted = [], {}, None, False
+        self.epoch = self.steps = self.steps_before = 0
+        self.validation_seconds, self.validating_since, self.first = 0.0, None, None
+        self.start = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.steps_before, self.logs = epoch, self.steps, {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        previous = self.steps
+        self.steps = self.steps_before + batch + 1
+        self.logs = {name: float(number) for name, number in (logs or {}).items()}
+        if self.first is None:
+            self.first = (time.perf_counter() - self.start, self.steps)
+        if not np.isfinite(self.logs.get("loss", 0.0)):
+            self.failure = (previous + 1, self.steps)
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs=None):
+        self.validating_since = time.perf_counter()
+
+    def on_test_end(self, logs=None):
+        self.validation_seconds += time.perf_counter() - self.validating_since
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs = {name: float(number) for name, number in (logs or {}).items()}
+        self.close_epoch()
+
+    def close_epoch(self):
+        if self.logs:
+            seconds = time.perf_counter() - self.start
+            self.rows.append({"epoch": self.epoch + 1, **self.logs, "seconds": seconds})
+        self.logs = {}
+
+    def result(self):
+        seconds = time.perf_counter() - self.start
+        startup, first_steps = self.first or (seconds, self.steps)
+        steps_timed = self.steps - first_steps
+        spent = seconds - startup - self.validation_seconds
+        per_step = self.num_examples / self.steps_per_epoch
+        return Result(
+            history=pd.DataFrame(self.rows),
+            seconds=seconds,
+            startup_seconds=startup,
+            examples_per_second=steps_timed * per_step / spent if steps_timed else float("nan"),
+            steps=self.steps,
+            interrupted=self.interrupted,
+        )
+
+
+def _check(model, x, y, batch_size, epochs, name="training"):
+    if len(x) == 0:
+        raise ValueError(f"Expected {name} data. Received: 0 examples, x of shape {x.shape}.")
+    if len(x) != len(y):
+        raise ValueError(
+            f"Expected one label an example in the {name} data. Received: {len(x):,} examples "
+            f"and {len(y):,} labels. Were both cut or shuffled in the same way?"
+        )
+    if not 1 <= batch_size <= len(x):
+        raise ValueError(
+            f"Expected a batch_size from 1 to the {len(x):,} examples. Received: {batch_size}."
+        )
+    if epochs < 1:
+        raise ValueError(f"Expected epochs of 1 or more. Received: {epochs}.")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        bad = int(np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))[0])
+        raise ValueError(
+            f"Expected finite {name} inputs. Received: NaN or infinity, first in example {bad}. "
+            "Look for missing values, and for a division by a standard deviation of zero."
+        )
+    if getattr(model, "loss", None) is None and not _has_own_loss(model):
+        raise ValueError("Expected a compiled model, or optimizer=… and loss=… . Received: neither.")
+    _check_labels(model, y, name)
+
+
+def _has_own_loss(model):
+    return type(model).compute_loss is not keras.Model.compute_loss
+
+
+def _check_labels(model, y, name):
+    loss = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", model.loss)
+    if not isinstance(loss, str) or "sparse_categorical" not in loss:
+        return
+    if y.dtype.kind not in "iu":
+        raise ValueError(f"Expected integer class indices as {name} labels. Received: {y.dtype}.")
+    num_classes = model.output_shape[-1] if model.built else None
+    if num_classes and (y.min() < 0 or y.max() >= num_classes):
+        raise ValueError(
+            f"Expected {name} labels from 0 to {num_classes - 1}, as the model has {num_classes} "
+            f"outputs. Received: {y.min()} to {y.max()}. Widen the last layer or renumber."
+        )
+
+
+def _what_to_try(clock, model):
+    first, last = clock.failure
+    where = f"at step {last:,}" if first == last else f"between steps {first:,} and {last:,}"
+    rate = model.optimizer.learning_rate
+    rate = float(keras.ops.convert_to_numpy(rate))
+    return (
+        f"Expected a finite loss. Received: {clock.rows[-1]['loss']} {where} of "
+        f"{clock.total_steps:,} (epoch {clock.epoch + 1}). Try a learning rate ten times smaller "
+        f"(it was {rate:.3g}), clip the gradients (clipnorm=1.0 in the optimizer), and look "
+        "whether the inputs are scaled and the loss is given logits (from_logits=True)."
+    )
