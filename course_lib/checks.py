@@ -88,20 +88,16 @@ def value(name, answer, *, expected, mistakes=None, tolerance=1e-6):
         mistakes: dict from a hint to the wrong value that earns it.
         tolerance: relative tolerance for numbers, absolute below 1.
 
-    Returns:
-        bool, whether the answer is right. Prints one line in any case.
+    Prints one line, and raises nothing: a learner's notebook runs to its end.
 
     Example:
 
     >>> value("parameters", 7850, expected=7850, mistakes={"The biases are missing.": 7840})
     ✓ parameters
-    True
     >>> value("parameters", 7840, expected=7850, mistakes={"The biases are missing.": 7840})
     ✗ parameters: The biases are missing.
-    False
     >>> value("parameters", ..., expected=7850)
     … parameters: not attempted yet
-    False
     """
     if answer is ...:
         return _not_attempted(name)
@@ -124,8 +120,7 @@ def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
         mistakes: dict from a hint to the wrong function that earns it.
         tolerance: relative tolerance for numbers, absolute below 1.
 
-    Returns:
-        bool, whether every case is right. Prints one line in any case.
+    Prints one line, and raises nothing: a learner's notebook runs to its end.
 
     Example:
 
@@ -133,7 +128,6 @@ def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
     >>> function("slope", lambda x: x, expected=slope, cases=[(1.0,), (3.0,)],
     ...          mistakes={"A factor of 2 is missing.": lambda x: slope(x) / 2})
     ✗ slope: A factor of 2 is missing.
-    False
     """
     if answer is ...:
         return _not_attempted(name)
@@ -160,17 +154,14 @@ def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
 
 def _right(name):
     print(f"✓ {name}")
-    return True
 
 
 def _wrong(name, hint):
     print(f"✗ {name}: {hint}")
-    return False
 
 
 def _not_attempted(name):
     print(f"… {name}: not attempted yet")
-    return False
 
 
 def _copies(case):

@@ -5,7 +5,7 @@ import io
 
 import matplotlib
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -72,8 +72,10 @@ def show(fig, description):
     Example:
 
     >>> fig, axes = figure()
-    >>> show(fig, "Nothing is plotted yet.")  # doctest: +ELLIPSIS
-    <IPython.core.display.Markdown object>
+    >>> show(fig, " ")
+    Traceback (most recent call last):
+    ...
+    ValueError: A figure needs a sentence that states its finding. Received: none.
     """
     if not description.strip():
         raise ValueError("A figure needs a sentence that states its finding. Received: none.")
@@ -83,7 +85,7 @@ def show(fig, description):
         metadata={"image/png": {"alt": description, "width": width}},
         raw=True,
     )
-    display(Markdown(f"*{description}*"))
+    display({"text/markdown": f"*{description}*", "text/plain": description}, raw=True)
 
 
 def png(fig, dpi=DPI):

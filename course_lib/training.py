@@ -119,7 +119,7 @@ def fit(model, x, y, *, epochs=1, batch_size=128, validation=None, seed=0, callb
     if runtime.frontend() != "none":
         watchers.append(LiveProgress(clock, runtime.frontend()))
     try:
-        model.fit(**data, epochs=epochs, verbose=0, callbacks=watchers)
+        model.fit(**data, epochs=epochs, shuffle=False, verbose=0, callbacks=watchers)
     except KeyboardInterrupt:
         clock.interrupted = True
         clock.close_epoch()
