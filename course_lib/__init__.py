@@ -1,1 +1,1 @@
-"""Training code that the lessons share. Read `runtime` first; no module is longer than a screen or five."""
+"""Training code that the lessons share."""

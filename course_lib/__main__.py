@@ -13,7 +13,7 @@ def main():
     commands.add_parser(
         "doctor",
         help="check Python, packages, backend, data, memory and write access",
-        description="Prints a line each, ok or with its remedy. Exit code 1 if the course would not run.",
+        description="A line each, ok or with its remedy. Exit code 1 if the course would not run.",
     )
     parser.parse_args()
     return 1 if doctor.report() else 0

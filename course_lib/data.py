@@ -122,7 +122,7 @@ def verified_bytes(path, source):
     mend = f"Mend it with `git checkout -- data/{source.file}`, or copy the file from a fresh clone"
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected the data file {path} ({source.size:,} bytes). Received: no such file. {mend}."
+            f"Expected the data file {path} ({source.size:,} bytes). Received: no file. {mend}."
         )
     content = path.read_bytes()
     if content.startswith(b"version https://git-lfs"):
@@ -156,7 +156,12 @@ def _load_cifar10():
             f"(170 MB). Received: {error}. The course never needs it: go on with "
             'data.load("fashion_mnist"), or run this again where there is a network.'
         ) from error
-    arrays = {"x_train": x_train, "y_train": y_train[:, 0], "x_test": x_test, "y_test": y_test[:, 0]}
+    arrays = {
+        "x_train": x_train,
+        "y_train": y_train[:, 0],
+        "x_test": x_test,
+        "y_test": y_test[:, 0],
+    }
     return _read_only(arrays, CIFAR10_CLASSES)
 
 

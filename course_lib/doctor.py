@@ -21,7 +21,7 @@ NEEDED_GB = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `level` is `ok`, `note` (the course runs) or `problem` (it does not)."""
+    """One line of the report: `level` is `ok`, `note` (the course runs) or `problem`."""
 
     level: str
     what: str
@@ -131,7 +131,7 @@ def driver():
 def data_files():
     """Load every data set in the repository. Returns a `Finding` each."""
     found = []
-    for name, source in data.SOURCES.items():
+    for source in data.SOURCES.values():
         try:
             data.verified_bytes(data.FOLDER / source.file, source)
         except (ValueError, FileNotFoundError) as error:

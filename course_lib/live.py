@@ -57,7 +57,8 @@ class LiveProgress(keras.callbacks.Callback):
     def _draw(self):
         html = f"<pre>{self._status()}</pre>"
         if len(self.points) > 1:
-            picture = base64.b64encode(plots.png(plots.curves(pd.DataFrame(self.points)), 72)).decode()
+            fig = plots.curves(pd.DataFrame(self.points))
+            picture = base64.b64encode(plots.png(fig, dpi=72)).decode()
             html += f'<img alt="Loss so far" src="data:image/png;base64,{picture}">'
         self._show({"text/html": html, "text/plain": self._status()}, {})
 
@@ -65,9 +66,7 @@ class LiveProgress(keras.callbacks.Callback):
         if self.handle is None:
             self.handle = display(bundle, metadata=metadata, raw=True, display_id=True)
         else:
-            update_display(
-                bundle, metadata=metadata, raw=True, display_id=self.handle.display_id
-            )
+            update_display(bundle, metadata=metadata, raw=True, display_id=self.handle.display_id)
 
     def _status(self):
         clock = self.clock

@@ -113,7 +113,7 @@ def setup(*, seed=0, backend=None, precision=None, device=None, distribute=False
         device=_describe(found),
         num_devices=max(1, len(found)),
         precision=precision,
-        xla=bool(found) and backend != "torch" or backend == "jax",
+        xla=(bool(found) and backend != "torch") or backend == "jax",
         seed=seed,
     )
     print(run)

@@ -68,7 +68,9 @@ def one_cycle(peak, num_steps, *, warmup=0.3):
     )
 
 
-def fit(model, x, y, *, epochs=1, batch_size=128, validation=None, seed=0, callbacks=(), **compiling):
+def fit(
+    model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbacks=(), **compiling
+):
     """Train a model, quickly and with its progress in view.
 
     In an open notebook the loss curve grows in place and one figure is left at the end; the
@@ -123,7 +125,8 @@ def fit(model, x, y, *, epochs=1, batch_size=128, validation=None, seed=0, callb
     except KeyboardInterrupt:
         clock.interrupted = True
         clock.close_epoch()
-        print(f"Interrupted after {clock.steps:,} of {clock.total_steps:,} steps; the model is usable.")
+        done = f"{clock.steps:,} of {clock.total_steps:,}"
+        print(f"Interrupted after {done} steps; the model is usable.")
     finally:
         for watcher in watchers:
             if isinstance(watcher, LiveProgress):
@@ -271,7 +274,7 @@ def _check(model, x, y, batch_size, epochs, name="training"):
             "Look for missing values, and for a division by a standard deviation of zero."
         )
     if getattr(model, "loss", None) is None and not _has_own_loss(model):
-        raise ValueError("Expected a compiled model, or optimizer=… and loss=… . Received: neither.")
+        raise ValueError("Expected a compiled model, or optimizer= and loss=. Received: neither.")
     _check_labels(model, y, name)
 
 

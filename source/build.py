@@ -1,13 +1,14 @@
 """Build the notebooks from `source/`: convert, execute, store the outputs.
 
-    python source/build.py                 what changed
-    python source/build.py 05              chapter 05, lesson and exercises, if changed
-    python source/build.py 05 --force      the same, changed or not
-    python source/build.py --check         only say what is out of step (exit code 1)
-    python source/build.py --readme        only renew the README's chapter table
+python source/build.py                 what changed
+python source/build.py 05              chapter 05, lesson and exercises, if changed
+python source/build.py 05 --force      the same, changed or not
+python source/build.py --check         only say what is out of step (exit code 1)
+python source/build.py --readme        only renew the README's chapter table
 """
 
 import argparse
+import copy
 import hashlib
 import os
 import pathlib
@@ -45,13 +46,9 @@ def student_edition(notebook):
     A solution inside a function leaves `raise NotImplementedError`; one at the top level leaves
     what stands above it, such as `answer = ...`.
     """
-    student = nbformat.from_dict(nbformat.v4.new_notebook(cells=[dict(c) for c in notebook.cells]))
+    student = copy.deepcopy(notebook)
     for cell in student.cells:
-        cell.metadata = dict(cell.metadata)
         cell.source = SOLUTION.sub(_stub, HIDDEN.sub("", cell.source + "\n")).rstrip("\n")
-        cell.metadata["tags"] = [t for t in cell.metadata.get("tags", []) if t != "raises-exception"]
-        if not cell.metadata["tags"]:
-            del cell.metadata["tags"]
     return _tidy(student)
 
 
@@ -112,7 +109,9 @@ def chapter_table():
         cells = read_source(path).cells
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         title = re.search(r"^# (.+)$", text, re.M)[1]
-        goals = re.search(r"^## You will be able to\n+(?:[^-\n].*\n+)*- (.+?)(?=\n- |\n\n|\Z)", text, re.M | re.S)[1]
+        goals = re.search(
+            r"^## You will be able to\n+(?:[^-\n].*\n+)*- (.+?)(?=\n- |\n\n|\Z)", text, re.M | re.S
+        )[1]
         minutes = re.search(r"(\d+) minutes", text[text.index("## Budget") :])[1]
         needs = text[text.index("## Before you start") : text.index("## Budget")]
         needs = ", ".join(sorted(set(re.findall(r"\((\d\d)_\w+\.ipynb\)", needs)))) or "–"
@@ -128,7 +127,9 @@ def readme_with_table(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("chapter", nargs="?", help="two digits, such as 05; all when left out")
     parser.add_argument("--force", action="store_true", help="build even what is up to date")
     parser.add_argument("--check", action="store_true", help="build nothing, exit 1 if out of step")
@@ -139,7 +140,11 @@ def main():
         parser.error(f"expected one of the chapters {known}. Received: {options.chapter}")
     readme = ROOT / "README.md"
     if options.check:
-        stale = [(path, found) for _, path, nb in editions(options.chapter) if (found := differences(nb, path))]
+        stale = [
+            (path, found)
+            for _, path, nb in editions(options.chapter)
+            if (found := differences(nb, path))
+        ]
         for path, found in stale:
             print(f"{path.relative_to(ROOT)}: {'; '.join(found)}. Run `make notebooks`.")
         if readme_with_table(readme.read_text()) != readme.read_text():

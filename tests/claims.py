@@ -1,7 +1,7 @@
 """Repeat a lesson's claims with many seeds and keep what was measured beside its source.
 
-    python -m tests.claims 05                ten seeds, table printed and stored
-    python -m tests.claims 05 --seeds 3      a quick look, stored nowhere
+python -m tests.claims 05                ten seeds, table printed and stored
+python -m tests.claims 05 --seeds 3      a quick look, stored nowhere
 """
 
 import argparse

@@ -58,19 +58,26 @@ The data are **MNIST**: 70,000 grey pictures of handwritten digits, 28 by 28 pix
 # %%
 digits = data.load("mnist")
 x_train, x_test = digits.x_train / 255.0, digits.x_test / 255.0
-print("images to train on:", x_train.shape, "values from", x_train.min(), "to", x_train.max())
+print("images to train on:", x_train.shape)
 print("images to test on: ", x_test.shape)
+print("pixels from", x_train.min(), "to", x_train.max())
 
 # %%
-fig = plots.images(digits.x_train[:10], [str(label) for label in digits.y_train[:10]])
-plots.show(fig, "The first ten training digits and their labels: the same digit is written in very different ways.")
+fig = plots.images(
+    digits.x_train[:10], [str(label) for label in digits.y_train[:10]]
+)
+plots.show(
+    fig,
+    "The first ten training digits and their labels: the same digit is "
+    "written in very different ways.",
+)
 
 # %% [markdown]
 r"""
 Here is the whole model. A picture is unrolled into 784 numbers. 64 units each weigh all of them; a unit whose sum is negative stays silent (that is `relu`). Ten outputs, one a digit, weigh the 64.
 
 > **Predict, then run.** The model reads each of the 60,000 pictures twice. On digits it has never seen it will be right about
-> (a) 10 % of the time, (b) 60 %, (c) 95 %, (d) 100 %?
+> (a) 10 % of the time, (b) 60 %, (c) 94 %, (d) 100 %?
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -82,13 +89,19 @@ model = keras.Sequential(
         keras.layers.Dense(10, activation="softmax"),
     ]
 )
-model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+model.compile(
+    optimizer="adam",
+    loss="sparse_categorical_crossentropy",
+    metrics=["accuracy"],
+)
 model.fit(x_train, digits.y_train, batch_size=256, epochs=2, verbose=0)
-loss, accuracy = model.evaluate(x_test, digits.y_test, batch_size=1000, verbose=0)
+loss, accuracy = model.evaluate(
+    x_test, digits.y_test, batch_size=1000, verbose=0
+)
 print(f"right on {accuracy:.1%} of 10,000 unseen digits")
 
 # %%
-checks.claim("test accuracy", accuracy, at_least=0.93, at_most=0.97)
+checks.claim("test accuracy", accuracy, at_least=0.93, at_most=0.955)
 
 # %% [markdown]
 r"""
@@ -101,7 +114,11 @@ guesses = probabilities.argmax(axis=1)
 wrong = np.flatnonzero(guesses != digits.y_test)[:10]
 titles = [f"{guesses[i]}, not {digits.y_test[i]}" for i in wrong]
 fig = plots.images(digits.x_test[wrong], titles)
-plots.show(fig, "Ten of the model's mistakes, its guess first: several would make a person hesitate too, others would not.")
+plots.show(
+    fig,
+    "Ten of the model's mistakes, its guess first: several would make a person "
+    "hesitate too, others would not.",
+)
 
 # %% [markdown]
 r"""
@@ -134,7 +151,9 @@ for step in range(10):
     print(f"step {step + 1:2d}: theta = {theta:.4f}")
 
 # %%
-checks.claim("miles in a kilometre, as learned", theta, at_least=0.621, at_most=0.622)
+checks.claim(
+    "miles in a kilometre, as learned", theta, at_least=0.621, at_most=0.622
+)
 
 # %% [markdown]
 r"""
@@ -170,7 +189,7 @@ models = pd.DataFrame(
 models["float32, GB"] = 4 * models["parameters"] / 1e9
 models["int8, GB"] = 1 * models["parameters"] / 1e9
 models["training operations"] = 6 * models["parameters"] * models["examples"]
-models.map("{:.3g}".format)
+models.map("{:.3g}".format).assign(year=models["year"])
 
 # %% [markdown]
 r"""
@@ -178,16 +197,34 @@ GPT-2's authors did not publish how many tokens it read, so its row says `nan`: 
 """
 
 # %%
-checks.claim("GPT-3's operations by the rule, over the paper's", 6 * 175e9 * 300e9 / 3.14e23, at_least=0.99, at_most=1.01)
+checks.claim(
+    "GPT-3's operations by the rule, over the paper's",
+    6 * 175e9 * 300e9 / 3.14e23,
+    at_least=0.99,
+    at_most=1.01,
+)
 
 # %% tags=["nbval-ignore-output"]
 fig, axes = plots.figure(width=6, height=3)
-axes.loglog(models["year"], models["parameters"], marker="o", linestyle="--", base=10)
+axes.loglog(
+    models["year"], models["parameters"], marker="o", linestyle="--", base=10
+)
 axes.set_xscale("linear")
-axes.set(xlabel="year", ylabel="parameters", ylim=(1e4, 1e12), xlim=(1996, 2024))
+axes.set(
+    xlabel="year", ylabel="parameters", ylim=(1e4, 1e12), xlim=(1996, 2024)
+)
 for name, row in models.iterrows():
-    axes.annotate(name, (row["year"], row["parameters"]), (6, -12), textcoords="offset points")
-plots.show(fig, "From LeNet-5 to GPT-3, 22 years multiplied the number of parameters by three million.")
+    axes.annotate(
+        name,
+        (row["year"], row["parameters"]),
+        (6, -12),
+        textcoords="offset points",
+    )
+plots.show(
+    fig,
+    "From LeNet-5 to GPT-3, 22 years multiplied the number of parameters by "
+    "three million.",
+)
 
 # %% [markdown]
 r"""
@@ -219,10 +256,14 @@ What is wrong with it? Decide before you run the next cell, which weighs the sma
 # %%
 parameters = model.count_params()
 weights = sum(w.nbytes for w in model.get_weights())
-moments = sum(keras.ops.convert_to_numpy(v).nbytes for v in model.optimizer.variables)
+moments = sum(
+    keras.ops.convert_to_numpy(v).nbytes for v in model.optimizer.variables
+)
 print(f"{parameters:,} parameters")
 print(f"weights: {weights / parameters:.2f} bytes a parameter")
-print(f"the optimizer's own state: {moments / parameters:.2f} bytes a parameter")
+print(
+    f"the optimizer's own state: {moments / parameters:.2f} bytes a parameter"
+)
 
 # %% [markdown]
 r"""
@@ -230,10 +271,19 @@ The article takes one byte a parameter, which holds for a model that has been qu
 """
 
 # %%
-gigabytes = {"use, int8": 7 * 1, "use, float32": 7 * 4, "train, float32 with Adam": 7 * 16}
+gigabytes = {
+    "use, int8": 7 * 1,
+    "use, float32": 7 * 4,
+    "train, float32 with Adam": 7 * 16,
+}
 for purpose, size in gigabytes.items():
     print(f"7 billion parameters, {purpose}: {size} GB")
-checks.claim("bytes a parameter in training", (2 * weights + moments) / parameters, at_least=15.9, at_most=16.1)
+checks.claim(
+    "bytes a parameter in training",
+    (2 * weights + moments) / parameters,
+    at_least=15.9,
+    at_most=16.1,
+)
 
 # %% [markdown]
 r"""
