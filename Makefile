@@ -15,7 +15,7 @@ $(STAMP): requirements.txt
 setup: $(STAMP)  ## create .venv and install the lock
 
 lab: $(STAMP)  ## open JupyterLab at chapter 00
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: $(STAMP)  ## run and verify everything, or one chapter: CHAPTER=05
 	$(BIN)/pytest -n $(WORKERS) $(if $(CHAPTER),--chapter $(CHAPTER))

@@ -1,5 +1,8 @@
 """Claims in lessons, and the checks that answer an exercise with a reason."""
 
+import copy
+import re
+
 import numpy as np
 
 
@@ -32,7 +35,7 @@ def claim(name, value, *, at_least=None, at_most=None, percent=None):
     if at_least is None and at_most is None:
         raise ValueError("A claim needs a band: at_least=, at_most= or both. Received: neither.")
     if percent is None:
-        percent = "accuracy" in name.lower() or "share" in name.lower()
+        percent = re.search(r"accuracy|\bshare\b", name.lower()) is not None
     lower = f"{_show(at_least, percent)} ≤ " if at_least is not None else ""
     upper = f" ≤ {_show(at_most, percent)}" if at_most is not None else ""
     statement = f"{lower}{name}{upper}" if lower and upper else f"{name}{upper}"
@@ -70,6 +73,8 @@ def agree(name, *arrays, tolerance=1e-5):
     for other in others:
         if other.shape != first.shape:
             raise ClaimError(f"{name}: expected one shape. Received: {first.shape}, {other.shape}.")
+        if not (np.isfinite(first).all() and np.isfinite(other).all()):
+            raise ClaimError(f"{name}: expected finite values. Received: NaN or infinity.")
         difference = np.max(np.abs(other - first), initial=0.0)
         if not difference <= tolerance * max(1.0, np.max(np.abs(first), initial=0.0)):
             raise ClaimError(
@@ -106,7 +111,7 @@ def value(name, answer, *, expected, mistakes=None, tolerance=1e-6):
     for hint, wrong in (mistakes or {}).items():
         if _matches(answer, wrong, tolerance):
             return _wrong(name, hint)
-    return _wrong(name, _what_differs(answer, expected))
+    return _wrong(name, _what_differs(answer, expected, tolerance))
 
 
 def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
@@ -149,7 +154,7 @@ def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
     pairs = zip(cases, received, wanted, strict=True)
     case, got, want = next(p for p in pairs if not _matches(p[1], p[2], tolerance))
     arguments = ", ".join(_brief(argument) for argument in case)
-    return _wrong(name, f"For ({arguments}): {_what_differs(got, want)}")
+    return _wrong(name, f"For ({arguments}): {_what_differs(got, want, tolerance)}")
 
 
 def _right(name):
@@ -165,17 +170,23 @@ def _not_attempted(name):
 
 
 def _copies(case):
-    return [a.copy() if isinstance(a, np.ndarray) else a for a in case]
+    return [a if callable(a) else copy.deepcopy(a) for a in case]
 
 
 def _as_parts(thing):
     """A tuple or list of arrays of different shapes is compared part by part."""
-    if isinstance(thing, (tuple, list)) and any(np.ndim(part) > 0 for part in thing):
+    if isinstance(thing, (tuple, list)) and any(_has_axes(part) for part in thing):
         return list(thing)
     return [thing]
 
 
+def _has_axes(part):
+    return isinstance(part, (tuple, list)) or len(getattr(part, "shape", ())) > 0
+
+
 def _matches(answer, expected, tolerance):
+    if _same(answer, expected, tolerance):
+        return True
     answers, wanted = _as_parts(answer), _as_parts(expected)
     if len(answers) != len(wanted):
         return False
@@ -183,8 +194,9 @@ def _matches(answer, expected, tolerance):
 
 
 def _same(answer, expected, tolerance):
-    if isinstance(expected, (str, bool, type(None))):
-        return type(answer) is type(expected) and answer == expected
+    for kind in (str, (bool, np.bool_), type(None)):
+        if isinstance(expected, kind):
+            return isinstance(answer, kind) and bool(answer == expected)
     answer = _numeric(answer)
     expected = _numeric(expected)
     if answer is None or expected is None or answer.shape != expected.shape:
@@ -194,17 +206,25 @@ def _same(answer, expected, tolerance):
 
 def _numeric(thing):
     try:
-        return np.asarray(thing, dtype="float64")
-    except (TypeError, ValueError):  # text, None, a function: not a number
+        array = np.asarray(thing)
+        if thing is None or array.dtype.kind in "US":  # NumPy reads None as NaN and "3" as 3
+            return None
+        return array.astype("float64")
+    except Exception:  # a ragged list, a function, a tensor that won't be read: not a number
         return None
 
 
-def _what_differs(answer, expected):
+def _what_differs(answer, expected, tolerance):
+    answers, wanted = _as_parts(answer), _as_parts(expected)
+    if isinstance(expected, (tuple, list)) and len(wanted) > 1:
+        if len(answers) != len(wanted):
+            return f"Expected {len(wanted)} results. Received {_brief(answer)}."
+        parts = enumerate(zip(answers, wanted, strict=True), start=1)
+        number, (part, right) = next(p for p in parts if not _matches(*p[1], tolerance))
+        return f"Result {number}: {_what_differs(part, right, tolerance)}"
     got, want = _numeric(answer), _numeric(expected)
     if want is None:
         return f"Received {_brief(answer)}, which is not it."
-    if len(_as_parts(expected)) > 1 and len(_as_parts(answer)) != len(_as_parts(expected)):
-        return f"Expected {len(_as_parts(expected))} results. Received {_brief(answer)}."
     if got is None:
         return f"Expected a number or an array of numbers. Received {_brief(answer)}."
     if got.shape != want.shape:
@@ -213,15 +233,17 @@ def _what_differs(answer, expected):
         return "The result is not finite: something overflows or is divided by zero."
     if np.allclose(got, -want, rtol=1e-4):
         return "The sign is the wrong way round."
-    ratio = got.sum() / want.sum() if want.sum() else 0
-    if ratio and ratio != 1 and np.allclose(got, ratio * want, rtol=1e-4):
+    if np.allclose(got, want, rtol=1e-4) and np.any(got % 1):
+        return f"Received {_brief(answer)}, which is close. Is something rounded?"
+    ratio = (got * want).sum() / (want**2).sum() if want.any() else 0
+    if ratio and abs(ratio - 1) > 1e-3 and np.allclose(got, ratio * want, rtol=1e-4):
         return f"It is {ratio:.4g} times what it should be."
     return f"Received {_brief(answer)}, which is not it. Compute one case by hand."
 
 
 def _brief(thing):
     array = _numeric(thing)
-    if array is None:
+    if array is None or isinstance(thing, (bool, int, float)):
         text = getattr(thing, "__name__", None) or repr(thing)
         return text if len(text) < 60 else text[:57] + "..."
     if array.size <= 6:

@@ -128,7 +128,7 @@ def verified_bytes(path, source):
     if content.startswith(b"version https://git-lfs"):
         raise ValueError(
             f"Expected {path} to hold {source.size:,} bytes of images. Received: a Git-LFS "
-            "pointer, the note that stands in for the file. Fetch the file with "
+            "pointer, the note that stands in for the file. Mend it with "
             "`git lfs install && git lfs pull`."
         )
     if len(content) != source.size:

@@ -108,10 +108,13 @@ def backend():
 
 def driver():
     """Say whether there is a graphics driver that the backend can't use. Returns `Finding`s."""
-    import keras
+    try:
+        import keras
 
-    name = keras.config.backend()
-    usable = runtime.accelerators(name)
+        name = keras.config.backend()
+        usable = runtime.accelerators(name)
+    except Exception:  # backend() has said why it does not start
+        return []
     if usable:
         return [Finding("ok", f"{len(usable)} accelerator(s): {usable[0].name}")]
     if shutil.which("nvidia-smi"):

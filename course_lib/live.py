@@ -41,18 +41,25 @@ class LiveProgress(keras.callbacks.Callback):
     def finish(self):
         """Leave the final figure in a notebook, or end the line in a terminal."""
         if self.frontend == "terminal":
-            print(f"\r{self._status()}", file=sys.stdout, flush=True)
+            if self.points:
+                print(f"\r{self._status()}", file=sys.stdout, flush=True)
             return
-        if not self.clock.rows:
+        if not self.points:
             return
-        history = pd.DataFrame(self.clock.rows)
-        fig = plots.curves(history if len(history) > 1 else pd.DataFrame(self.points))
+        rows = self.clock.rows
+        last = rows[-1] if rows else self.points[-1]
+        history = rows if len(rows) > 1 else self._within_epoch(last)
+        fig = plots.curves(pd.DataFrame(history))
         picture = base64.b64encode(plots.png(fig)).decode()
-        last = self.clock.rows[-1]
         text = f"Training stopped at a loss of {last['loss']:.4g} after {self.clock.steps:,} steps."
         width = int(fig.get_size_inches()[0] * 96)
         bundle = {"image/png": picture, "text/plain": text}
         self._show(bundle, {"image/png": {"alt": text, "width": width}})
+
+    def _within_epoch(self, last):
+        """One epoch has no curve of its own: its parts, and its end, which has the validation."""
+        passed = self.clock.steps / self.clock.steps_per_epoch
+        return [*(p for p in self.points if p["epoch"] < passed), {**last, "epoch": passed}]
 
     def _draw(self):
         html = f"<pre>{self._status()}</pre>"
@@ -75,6 +82,8 @@ class LiveProgress(keras.callbacks.Callback):
         bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
         rate = clock.steps * clock.num_examples / clock.steps_per_epoch / spent
         left = spent / share - spent if share else float("nan")
-        numbers = "  ".join(f"{name} {number:.4f}" for name, number in clock.logs.items())
+        logs = clock.logs or (clock.rows[-1] if clock.rows else {})
+        shown = {name: logs[name] for name in logs if name not in ("epoch", "seconds")}
+        numbers = "  ".join(f"{name} {number:.4f}" for name, number in shown.items())
         epoch = f"epoch {clock.epoch + 1}/{clock.epochs}"
         return f"{bar} {epoch}  {rate:,.0f} examples/s  {left:.0f} s left  {numbers}"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 # Okabe and Ito's colours, which colour-blind readers can tell apart, each with its own
 # line style and marker, so that nothing is told by colour alone.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)), "-")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DPI = 144
 
@@ -77,7 +77,8 @@ def show(fig, description):
     ...
     ValueError: A figure needs a sentence that states its finding. Received: none.
     """
-    if not description.strip():
+    description = " ".join(description.split())  # a blank beside the stars ends the italics
+    if not description:
         raise ValueError("A figure needs a sentence that states its finding. Received: none.")
     width = int(fig.get_size_inches()[0] * 96)
     display(
@@ -128,7 +129,8 @@ def lines(axes, x, series, *, xlabel, ylabel, **options):
     """
     with matplotlib.rc_context(STYLE):
         for index, (name, y) in enumerate(series.items()):
-            style = {"color": COLORS[index % 7], "linestyle": LINES[index % 7]}
+            line = LINES[(index + index // 7) % 7]  # an eighth series differs from the first
+            style = {"color": COLORS[index % 7], "linestyle": line}
             marker = MARKERS[index % 7] if len(x) <= 30 else None
             axes.plot(x, y, label=name, marker=marker, markersize=4, **style)
         if len(series) > 1:

@@ -12,7 +12,6 @@ The only module that reads environment variables:
 """
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -89,8 +88,8 @@ def setup(*, seed=0, backend=None, precision=None, device=None, distribute=False
     'float32'
     """
     backend = _choose_backend(backend)
-    seed = int(os.environ.get("COURSE_SEED", seed))
-    device = device or os.environ.get("COURSE_DEVICE")
+    seed = _choose_seed(seed)
+    device = device or os.environ.get("COURSE_DEVICE") or None
     _hide_accelerators(backend, device)
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -108,12 +107,12 @@ def setup(*, seed=0, backend=None, precision=None, device=None, distribute=False
     keras.utils.set_random_seed(seed)
     run = Runtime(
         backend=backend,
-        backend_version=importlib.metadata.version(backend),
+        backend_version=sys.modules[backend].__version__,
         keras_version=keras.__version__,
         device=_describe(found),
         num_devices=max(1, len(found)),
         precision=precision,
-        xla=(bool(found) and backend != "torch") or backend == "jax",
+        xla=backend == "jax" or (backend == "tensorflow" and bool(found) and not distribute),
         seed=seed,
     )
     print(run)
@@ -231,6 +230,16 @@ def _choose_backend(backend):
             f"`pip install {backend}`, or set KERAS_BACKEND to one that you have."
         )
     return backend
+
+
+def _choose_seed(seed):
+    seed = os.environ.get("COURSE_SEED") or seed
+    if not str(seed).isdecimal() or int(seed) >= 2**32:
+        raise ValueError(
+            f"The seed must be an integer from 0 to 4,294,967,295. Received: {seed!r}. "
+            "Check the argument of setup() and the variable COURSE_SEED."
+        )
+    return int(seed)
 
 
 def _choose_precision(precision, found):

@@ -68,9 +68,7 @@ def one_cycle(peak, num_steps, *, warmup=0.3):
     )
 
 
-def fit(
-    model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbacks=(), **compiling
-):
+def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbacks=(), **compiling):
     """Train a model, quickly and with its progress in view.
 
     In an open notebook the loss curve grows in place and one figure is left at the end; the
@@ -107,15 +105,21 @@ def fit(
     """
     x, y = np.asarray(x), np.asarray(y)
     if compiling:
-        num_steps = -(-len(x) // max(1, batch_size))
-        compiling.setdefault("steps_per_execution", min(STEPS_PER_EXECUTION, max(1, num_steps)))
+        compiling.setdefault("steps_per_execution", _steps_per_execution(model, x, batch_size))
         model.compile(**compiling)
     _check(model, x, y, batch_size, epochs)
     data = {"x": batches(x, y, batch_size, seed=seed, shuffle=True)}
     if validation is not None:
         x_valid, y_valid = (np.asarray(part) for part in validation)
-        _check(model, x_valid, y_valid, 1, epochs, name="validation")
-        data["validation_data"] = batches(x_valid, y_valid, max(batch_size, 512), shuffle=False)
+        if x_valid.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"Expected validation inputs of shape (n, *{x.shape[1:]}), as in training. "
+                f"Received: {x_valid.shape}. Were both prepared in the same way?"
+            )
+        size = min(max(batch_size, 512), len(x_valid))
+        size -= size % _num_replicas(model)
+        _check(model, x_valid, y_valid, size, epochs, name="validation")
+        data["validation_data"] = batches(x_valid, y_valid, size, shuffle=False)
     clock = _Clock(len(x), batch_size, epochs)
     watchers = [clock, *callbacks]
     if runtime.frontend() != "none":
@@ -125,12 +129,13 @@ def fit(
     except KeyboardInterrupt:
         clock.interrupted = True
         clock.close_epoch()
-        done = f"{clock.steps:,} of {clock.total_steps:,}"
-        print(f"Interrupted after {done} steps; the model is usable.")
     finally:
         for watcher in watchers:
             if isinstance(watcher, LiveProgress):
                 watcher.finish()
+    if clock.interrupted:
+        done = f"{clock.steps:,} of {clock.total_steps:,}"
+        print(f"Interrupted after {done} steps; the model is usable.")
     if clock.failure:
         raise NonFiniteLoss(_what_to_try(clock, model), clock.result())
     return clock.result()
@@ -213,7 +218,8 @@ class _Clock(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         previous = self.steps
-        self.steps = self.steps_before + batch + 1
+        done = min(batch + 1, self.steps_per_epoch)  # the last execution may hold fewer steps
+        self.steps = self.steps_before + done
         self.logs = {name: float(number) for name, number in (logs or {}).items()}
         if self.first is None:
             self.first = (time.perf_counter() - self.start, self.steps)
@@ -267,32 +273,58 @@ def _check(model, x, y, batch_size, epochs, name="training"):
         )
     if epochs < 1:
         raise ValueError(f"Expected epochs of 1 or more. Received: {epochs}.")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        bad = int(np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))[0])
+    replicas = _num_replicas(model)
+    last = len(x) % batch_size if keras.config.backend() == "jax" else 0  # JAX splits it too
+    if batch_size % replicas or last % replicas:
         raise ValueError(
-            f"Expected finite {name} inputs. Received: NaN or infinity, first in example {bad}. "
-            "Look for missing values, and for a division by a standard deviation of zero."
+            f"Expected {name} batches that {replicas} devices can share equally. Received: "
+            f"batches of {batch_size} from {len(x):,} examples. Make both multiples of {replicas}."
         )
-    if getattr(model, "loss", None) is None and not _has_own_loss(model):
+    for array, part in ((x, "inputs"), (y, "targets")):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = int(np.flatnonzero(~np.isfinite(array).reshape(len(x), -1).all(axis=1))[0])
+            raise ValueError(
+                f"Expected finite {name} {part}. Received: NaN or infinity, first in example "
+                f"{bad}. Look for missing values, and for a division by a standard deviation of 0."
+            )
+    if not model.compiled:
         raise ValueError("Expected a compiled model, or optimizer= and loss=. Received: neither.")
-    _check_labels(model, y, name)
+    _check_labels(model, x, y, name)
 
 
-def _has_own_loss(model):
-    return type(model).compute_loss is not keras.Model.compute_loss
+def _num_replicas(model):
+    """How many devices share each batch, see `runtime.setup(distribute=True)`."""
+    if keras.config.backend() == "jax":
+        shared = keras.distribution.distribution()
+        return shared.device_mesh.devices.size if shared else 1
+    return getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
 
 
-def _check_labels(model, y, name):
+def _steps_per_execution(model, x, batch_size):
+    """Several where Keras can: not on PyTorch, and TensorFlow's replicas fail with more than 1."""
+    backend = keras.config.backend()
+    if backend == "torch" or (backend == "tensorflow" and _num_replicas(model) > 1):
+        return 1
+    num_steps = -(-len(x) // max(1, batch_size))
+    return min(STEPS_PER_EXECUTION, max(1, num_steps))
+
+
+def _check_labels(model, x, y, name):
     loss = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", model.loss)
     if not isinstance(loss, str) or "sparse_categorical" not in loss:
         return
     if y.dtype.kind not in "iu":
         raise ValueError(f"Expected integer class indices as {name} labels. Received: {y.dtype}.")
-    num_classes = model.output_shape[-1] if model.built else None
-    if num_classes and (y.min() < 0 or y.max() >= num_classes):
+    ignored = getattr(model.loss, "ignore_class", None)
+    labels = y if ignored is None else y[y != ignored]
+    # A subclassed or an unbuilt model knows its outputs only after it was called.
+    shape = getattr(model, "output_shape", None) or getattr(model(x[:1]), "shape", (None,))
+    num_classes = shape[-1]
+    if num_classes and labels.size and (labels.min() < 0 or labels.max() >= num_classes):
         raise ValueError(
             f"Expected {name} labels from 0 to {num_classes - 1}, as the model has {num_classes} "
-            f"outputs. Received: {y.min()} to {y.max()}. Widen the last layer or renumber."
+            f"outputs. Received: {labels.min()} to {labels.max()}. "
+            "Widen the last layer or renumber the classes."
         )
 
 

@@ -1,0 +1,108 @@
+"""Run two recipes in turn, each run in a fresh process of one tree, and compare them by ratio."""
+
+import argparse
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import pathlib
+import platform
+import time
+
+import jupytext
+import pandas as pd
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def lesson_names(stem):
+    """Execute the cells of a lesson that are tagged `benchmark`; return the names they define.
+
+    So the recipe that is timed is the one that the lesson shows, to the letter.
+    """
+    names = {}
+    for cell in jupytext.read(ROOT / f"source/lessons/{stem}.py", fmt="py:percent").cells:
+        if "benchmark" in cell.metadata.get("tags", []):
+            exec(compile(cell.source, f"{stem}: {cell.source[:40]}", "exec"), names)
+    return names
+
+
+def timed_fit(model, epochs, accuracy_of, **fit_options):
+    """Fit epoch by epoch; return `[(seconds of training so far, test accuracy), …]`.
+
+    The clock stands still while the test accuracy is taken.
+    """
+    curve, seconds = [], 0.0
+    for _ in range(epochs):
+        started = time.perf_counter()
+        model.fit(epochs=1, verbose=0, **fit_options)
+        seconds += time.perf_counter() - started
+        curve.append((seconds, accuracy_of(model)))
+    return curve
+
+
+def duel(title, articles, ours, num_seeds):
+    """Run both recipes with every seed, in turn; print, store and return the comparison.
+
+    Args:
+        title: str, names the result's file.
+        articles, ours: functions of a seed, importable at the top of a module, that return
+            a curve as `timed_fit` does.
+        num_seeds: int.
+
+    Returns:
+        DataFrame, a row a run: `recipe`, `seed`, `seconds`, `accuracy`, `curve`.
+    """
+    rows = []
+    for seed in range(num_seeds):
+        for recipe, run in (("articles", articles), ("ours", ours)):
+            curve = _in_fresh_process(run, seed)
+            seconds, accuracy = curve[-1]
+            row = {"recipe": recipe, "seed": seed, "seconds": seconds, "accuracy": accuracy}
+            rows.append(row | {"curve": json.dumps(curve)})
+            print(f"seed {seed}  {recipe:8s}  {seconds:7.2f} s  {accuracy:.2%}", flush=True)
+    table = pd.DataFrame(rows)
+    report(title, table)
+    RESULTS.mkdir(exist_ok=True)
+    table.round({"seconds": 3, "accuracy": 4}).to_csv(RESULTS / f"{title}.csv", index=False)
+    return table
+
+
+def report(title, table):
+    """Print means, the ratio to the end of the articles' run, and to where it first gets there."""
+    articles, ours = (table[table["recipe"] == name] for name in ("articles", "ours"))
+    target = articles["accuracy"].mean()
+    first = [
+        next((s for s, a in json.loads(c) if a >= target), json.loads(c)[-1][0])
+        for c in articles["curve"]
+    ]
+    ratios = articles["seconds"].to_numpy() / ours["seconds"].to_numpy()
+    early = pd.Series(first).to_numpy() / ours["seconds"].to_numpy()
+    print(f"\n{title} on {platform.machine()}, {os.cpu_count()} cores, {len(ours)} seeds")
+    for name, runs in (("articles", articles), ("ours", ours)):
+        low, high = runs["accuracy"].min(), runs["accuracy"].max()
+        print(
+            f"{name:8s}  {runs['seconds'].mean():7.2f} s   "
+            f"{runs['accuracy'].mean():.2%} ({low:.2%} to {high:.2%})"
+        )
+    verdict = "reached" if ours["accuracy"].mean() >= target else "NOT reached"
+    print(f"target {target:.2%} {verdict}; articles over ours, seconds to the end of the recipe:")
+    print(
+        f"  median {pd.Series(ratios).median():.1f}, from {ratios.min():.1f} to {ratios.max():.1f}"
+    )
+    print("to the first epoch at which the articles' recipe is that good:")
+    print(f"  median {pd.Series(early).median():.1f}, from {early.min():.1f} to {early.max():.1f}")
+
+
+def arguments(description):
+    """Parse the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each recipe (5)")
+    return parser.parse_args()
+
+
+def _in_fresh_process(run, seed):
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(run, seed).result()
