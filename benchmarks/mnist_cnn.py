@@ -5,6 +5,7 @@ python benchmarks/mnist_cnn.py [--seeds 5]
 
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from benchmarks import common
@@ -44,11 +45,20 @@ def articles(seed):
 
 
 def ours(seed):
-    """Chapter 08's fast recipe, as the lesson shows it."""
-    from course_lib import runtime
+    """Chapter 08's fast recipe, to the letter: one pass over the middle 24×24 pixels."""
+    from course_lib import data, runtime
 
     runtime.setup(seed=seed)
-    return common.timed(common.lesson_names("08_cnn")["fast_recipe"], seed)
+    lesson = common.lesson_names("08_cnn")
+    digits = data.load("mnist")
+    started = time.perf_counter()
+    x_train = lesson["scaled"](digits.x_train)[:, 2:26, 2:26]
+    model = lesson["build_fast"](24)
+    lesson["train_fast"](model, x_train, digits.y_train)
+    seconds = time.perf_counter() - started
+    x_test = lesson["scaled"](digits.x_test)[:, 2:26, 2:26]
+    guesses = model.predict(x_test, batch_size=1000, verbose=0).argmax(axis=1)
+    return [(seconds, float((guesses == digits.y_test).mean()))]
 
 
 if __name__ == "__main__":

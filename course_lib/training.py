@@ -81,7 +81,7 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
         epochs: int, passes over the data.
         batch_size: int, examples a step, at most n.
         validation: `(x, y)` to evaluate after each epoch, or `None`.
-        seed: int, orders the shuffling.
+        seed: int, orders the shuffling on TensorFlow; elsewhere the seed of `setup` does.
         callbacks: list of `keras.callbacks.Callback`.
         **compiling: `optimizer`, `loss`, `metrics` and whatever else `model.compile` takes.
             `steps_per_execution` is 16 unless you say otherwise.
@@ -108,7 +108,9 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
         compiling.setdefault("steps_per_execution", _steps_per_execution(model, x, batch_size))
         model.compile(**compiling)
     _check(model, x, y, batch_size, epochs)
-    data = {"x": batches(x, y, batch_size, seed=seed, shuffle=True)}
+    feed = {"x": x, "y": y, "batch_size": batch_size, "shuffle": True}
+    if keras.config.backend() == "tensorflow":
+        feed = {"x": _tensorflow_batches(x, y, batch_size, seed), "shuffle": False}
     if validation is not None:
         x_valid, y_valid = (np.asarray(part) for part in validation)
         if x_valid.shape[1:] != x.shape[1:]:
@@ -119,13 +121,15 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
         size = min(max(batch_size, 512), len(x_valid))
         size -= size % _num_replicas(model)
         _check(model, x_valid, y_valid, size, epochs, name="validation")
-        data["validation_data"] = batches(x_valid, y_valid, size, shuffle=False)
+        feed |= {"validation_data": (x_valid, y_valid), "validation_batch_size": size}
+        if keras.config.backend() == "tensorflow":
+            feed["validation_data"] = _tensorflow_batches(x_valid, y_valid, size)
     clock = _Clock(len(x), batch_size, epochs)
     watchers = [clock, *callbacks]
     if runtime.frontend() != "none":
         watchers.append(LiveProgress(clock, runtime.frontend()))
     try:
-        model.fit(**data, epochs=epochs, shuffle=False, verbose=0, callbacks=watchers)
+        model.fit(**feed, epochs=epochs, verbose=0, callbacks=watchers)
     except KeyboardInterrupt:
         clock.interrupted = True
         clock.close_epoch()
@@ -141,63 +145,39 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
     return clock.result()
 
 
-def batches(x, y, batch_size, *, seed=0, shuffle=False):
-    """Feed arrays that are in memory to Keras, the cheapest way that the backend has.
+def _tensorflow_batches(x, y, batch_size, seed=None):
+    """Batches gathered from tensors in memory, the last one maybe smaller; shuffled given a seed.
 
-    Args:
-        x, y: arrays with n examples each.
-        batch_size: int, examples a batch; the last one may be smaller.
-        seed: int, orders the shuffling.
-        shuffle: bool, a new order each epoch.
-
-    Returns:
-        a `tf.data.Dataset` on TensorFlow, else a `keras.utils.PyDataset`: what `model.fit`,
-        `evaluate` and `predict` take as `x`.
-
-    Example:
-
-    >>> feed = batches(np.zeros((5, 2)), np.zeros(5), 2)
-    >>> len(feed)
-    3
+    Other backends are quickest when Keras cuts the NumPy arrays itself.
     """
-    if keras.config.backend() == "tensorflow":
-        return _tensorflow_batches(x, y, batch_size, seed, shuffle)
-    return _ArrayBatches(x, y, batch_size, seed, shuffle)
-
-
-def _tensorflow_batches(x, y, batch_size, seed, shuffle):
     import tensorflow as tf
 
     with tf.device("CPU"):
         x, y = tf.constant(x), tf.constant(y)
-        order = tf.data.Dataset.range(len(x))
-        if shuffle:
-            order = order.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
-        dataset = order.batch(batch_size).map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))
+        starts = tf.data.Dataset.range(0, len(x), batch_size)
+
+        def in_order(start):
+            return x[start : start + batch_size], y[start : start + batch_size]
+
+        def one_epoch(epoch_seed):
+            seeds = tf.stack([epoch_seed, epoch_seed])
+            order = tf.random.experimental.stateless_shuffle(tf.range(len(x)), seeds)
+
+            def batch(start):
+                rows = order[start : start + batch_size]
+                return tf.gather(x, rows), tf.gather(y, rows)
+
+            return starts.map(batch)
+
+        if seed is not None:  # a permutation an epoch costs half of what a shuffle buffer does
+            epoch = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+            dataset = epoch.flat_map(one_epoch)
+        else:
+            dataset = starts.map(in_order)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-len(x) // batch_size)))
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread can hold up the end of fit by seconds
         return dataset.with_options(options).prefetch(4)
-
-
-class _ArrayBatches(keras.utils.PyDataset):
-    def __init__(self, x, y, batch_size, seed, shuffle):
-        super().__init__()
-        self.x, self.y, self.batch_size, self.shuffle = x, y, batch_size, shuffle
-        self.rng = np.random.default_rng(seed)
-        self.order = np.arange(len(x))
-        if shuffle:
-            self.rng.shuffle(self.order)
-
-    def __len__(self):
-        return -(-len(self.x) // self.batch_size)
-
-    def __getitem__(self, index):
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.x[rows], self.y[rows]
-
-    def on_epoch_end(self):
-        if self.shuffle:
-            self.rng.shuffle(self.order)
 
 
 class _Clock(keras.callbacks.Callback):

@@ -34,11 +34,16 @@ def chosen(config, paths):
     return [path for path in paths if not chapter or path.name.startswith(f"{chapter}_")]
 
 
+def built_notebooks():
+    found = sorted(build.NOTEBOOKS.glob("**/[0-9]*.ipynb"))
+    return [path for path in found if ".ipynb_checkpoints" not in path.parts]
+
+
 def pytest_generate_tests(metafunc):
     config = metafunc.config
     lessons = chosen(config, sorted(build.NOTEBOOKS.glob("[0-9]*.ipynb")))
     if "notebook" in metafunc.fixturenames:
-        paths = chosen(config, sorted(build.NOTEBOOKS.glob("**/[0-9]*.ipynb")))
+        paths = chosen(config, built_notebooks())
         metafunc.parametrize("notebook", paths, ids=lambda p: f"{p.parent.name}/{p.stem}")
     elif "lesson" in metafunc.fixturenames:
         metafunc.parametrize("lesson", lessons, ids=lambda p: p.stem)
@@ -73,7 +78,7 @@ def test_every_source_has_its_notebooks_in_step():
 
 def test_every_notebook_has_a_source():
     built = {path for _, path, _ in build.editions()}
-    assert set(build.NOTEBOOKS.glob("**/[0-9]*.ipynb")) == built
+    assert set(built_notebooks()) == built
 
 
 def test_sections_in_order(lesson):

@@ -27,7 +27,7 @@ r"""
 r"""
 ## Budget
 
-40 minutes to read · about 50 s to run on two CPU cores · 3 GB of memory
+40 minutes to read · about 55 s to run on two CPU cores · 3 GB of memory
 """
 
 # %% [markdown]
@@ -490,12 +490,12 @@ table
 
 # %%
 bands = {
-    "one-cycle": (0.3, 1.5),
-    "batch 64": (-0.2, 1.2),
-    "batch 1,024": (-2.0, -0.4),
+    "one-cycle": (0.5, 1.8),
+    "batch 64": (0.0, 2.0),
+    "batch 1,024": (-2.6, -0.8),
     "dropout 0.2": (-0.6, 0.6),
-    "weight decay 0.004": (-0.6, 0.6),
-    "the same, another seed": (-0.6, 0.6),
+    "weight decay 0.004": (-0.3, 0.3),
+    "the same, another seed": (-0.8, 0.8),
 }
 for name, (low, high) in bands.items():
     checks.claim(
@@ -507,11 +507,11 @@ for name, (low, high) in bands.items():
 
 # %% [markdown]
 r"""
-**Answer: (d).** Read the table with its second row in hand: a new seed, which changes nothing that one could call better, moves the accuracy too.
+**Answer: (d)**, with (a) close behind, and ahead with some seeds. Read the table with its second row in hand: a new seed, which changes nothing that one could call better, moves the accuracy too, sometimes by half a point. That is the ruler for all other rows. (The error bar in the table knows only about the 5,000 images, not about the random weights.)
 
 - **One-cycle** is a gain in every one of ten repetitions of this chapter, at no cost.
-- **Batch 1,024** is a loss in all ten: a quarter of the steps, none of them longer. **Batch 64** takes four times the steps for the same images; weigh what it gains against the images per second that it costs.
-- **Dropout** and **weight decay** stay within what another seed can do: noise. (b) tempts because dropout is in so many recipes. It works against overfitting, and a network that has seen each image twice has hardly begun to overfit; meanwhile its training loss is higher, as it learns with a fifth of its hidden units gone.
+- **Batch 64** is a gain in all ten as well: four times the steps for the same images. Weigh it against the images per second that it costs. **Batch 1,024** is a loss in all ten: a quarter of the steps, none of them longer.
+- **Dropout** and **weight decay** stay within what another seed can do: noise. (Should your table call dropout better, compare it with the second row before you believe it.) (b) tempts because dropout is in so many recipes. It works against overfitting, and a network that has seen each image twice has hardly begun to overfit; meanwhile its training loss is higher, as it learns with a fifth of its hidden units gone.
 
 For weight decay, arithmetic would have told you without a run. What is left of a weight after 430 steps of shrinking alone?
 """
@@ -594,19 +594,19 @@ checks.claim("its validation loss, end over lowest", turned, at_least=1.03)
 checks.claim(
     "weight decay's validation loss over its",
     end["weight decay 1"],
-    at_most=0.92,
+    at_most=0.9,
 )
 checks.claim(
-    "dropout's validation loss over its", end["dropout 0.5"], at_most=0.95
+    "dropout's validation loss over its", end["dropout 0.5"], at_most=1.0
 )
 gap = max(reached.values()) - min(reached.values())
-checks.claim("largest gap in validation accuracy", gap, at_most=0.02)
+checks.claim("largest gap in validation accuracy", gap, at_most=0.012)
 
 # %% [markdown]
 r"""
 **Answer: (c).** The network knows its 1,000 images by heart, all of them right, and goes on pushing their logits apart because that still lowers their loss. On images it does not know, it becomes *certain*, and where it is wrong, certainty is expensive: the validation loss climbs. (a) is what one hopes for; it holds only as long as there is more in the training images than the network can memorise.
 
-Look at the table twice. Weight decay (with a $\lambda$ that the arithmetic says can act in 800 steps) and dropout lower the validation *loss*. The validation *accuracy* moves by a point or two at most, with an error bar of about three quarters of a point. What they buy here is not many more right answers, it is more honest probabilities. If your product shows a confidence, or refuses to answer below one, that is worth a lot; chapter 06 measures it. More images would buy more than any of them: with 55,000 you have seen what the same network does.
+Look at the table twice. Weight decay (with a $\lambda$ that the arithmetic says can act in 800 steps) and dropout lower the validation *loss*. The validation *accuracy* moves by a point at most, with an error bar of about three quarters of a point: noise. What they buy here is not more right answers, it is more honest probabilities. If your product shows a confidence, or refuses to answer below one, that is worth a lot; chapter 06 measures it. More images would buy more than any of them: with 55,000 you have seen what the same network does.
 
 ## The choice, and the test set, once
 
@@ -891,7 +891,7 @@ for name, loss in losses.items():
 
 # %%
 checks.claim(
-    "loss before training, as published", first["as published"], at_least=5
+    "loss before training, as published", first["as published"], at_least=4
 )
 checks.claim(
     "loss before training, repaired",
@@ -930,7 +930,7 @@ for name, loss in losses.items():
 checks.claim(
     "validation accuracy as published", reached["as published"], at_most=0.88
 )
-checks.claim("validation accuracy repaired", reached["repaired"], at_least=0.9)
+checks.claim("validation accuracy repaired", reached["repaired"], at_least=0.89)
 
 # %% [markdown]
 r"""
@@ -948,7 +948,7 @@ r"""
 - **Build, train, save, reload**: 784-256-128-10, all 60,000 digits, five epochs of Adam with a one-cycle rate: at least 98 % of 10,000 unseen digits, give or take a quarter of a point; the reloaded file gives the same logits.
 - **Three ways for a layer** (loop, matrix, `Dense`) and **three styles for a network** (Sequential, functional, subclassed): the same function, shown by giving them the same weights.
 - **235,146 parameters**, $nm + m$ a layer, 85 % of them in the first; 1,007,104 operations an image in training, where $6N$ says 1,410,876. Larger batches come closer to the machine's limit.
-- **Choosing**: one-cycle is a gain, batch 1,024 a loss, dropout and weight decay noise in two epochs of many images. With few images and many passes the last two lower the validation loss. All that on the validation set; the test set answered once.
+- **Choosing**: one-cycle and batch 64 are gains, batch 1,024 is a loss, dropout and weight decay are noise in two epochs of many images. With few images and many passes the last two lower the validation loss. All that on the validation set; the test set answered once.
 - **The first loss must be about 2.3.** If it is not, do not train: look at the loss, the last layer and the inputs.
 """
 

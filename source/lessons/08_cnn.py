@@ -40,7 +40,7 @@ from course_lib import runtime
 
 run = runtime.setup(seed=0)
 
-# %%
+# %% tags=["benchmark"]
 import time
 
 import keras
@@ -66,7 +66,7 @@ Train it, for one pass over the digits, and then move the test digits to the rig
 """
 
 
-# %%
+# %% tags=["benchmark"]
 def scaled(pictures):
     """Pixels (n, 28, 28) -> mean 0, standard deviation 1, (n, 28, 28, 1)."""
     return (pictures[..., None].astype("float32") / 255 - 0.1307) / 0.3081
@@ -612,7 +612,7 @@ print(
 )
 
 
-# %%
+# %% tags=["benchmark"]
 def build_fast(size, num_outputs=10, filters=(16, 32), kernels=(5, 3)):
     return keras.Sequential(
         [
@@ -728,7 +728,7 @@ The rate of learning is the other half of speed. A constant 0.001 is safe and sl
 """
 
 
-# %%
+# %% tags=["benchmark"]
 def train_fast(model, x, labels, *, epochs=1, peak=0.008):
     """The course's fast recipe for small pictures."""
     num_steps = epochs * -(-len(x) // 128)
