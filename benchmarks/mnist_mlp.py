@@ -5,6 +5,7 @@ python benchmarks/mnist_mlp.py [--seeds 5]
 
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from benchmarks import common
@@ -40,11 +41,18 @@ def articles(seed):
 
 
 def ours(seed):
-    """Chapter 05's fast recipe, as the lesson shows it."""
-    from course_lib import runtime
+    """Chapter 05's fast recipe, to the letter: two passes at half the size."""
+    from course_lib import data, runtime
 
     runtime.setup(seed=seed)
-    return common.timed(common.lesson_names("05_mlp")["fast_recipe"], seed)
+    lesson = common.lesson_names("05_mlp")
+    digits = data.load("mnist")
+    started = time.perf_counter()
+    model, _ = lesson["fast_recipe"](digits.x_train, digits.y_train, seed=seed)
+    seconds = time.perf_counter() - started
+    x_test = lesson["half_size"](digits.x_test)
+    guesses = model.predict(x_test, batch_size=1000, verbose=0).argmax(axis=1)
+    return [(seconds, float((guesses == digits.y_test).mean()))]
 
 
 if __name__ == "__main__":

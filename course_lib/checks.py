@@ -253,7 +253,8 @@ def _brief(thing):
 
 def _show(number, percent, digits=4):
     if percent:
-        return f"{100 * number:.{max(1, digits - 3)}f} %"
+        text = f"{100 * number:.{digits}g}"
+        return f"{text if '.' in text or 'e' in text else text + '.0'} %"
     if isinstance(number, (int, np.integer)):
         return f"{number:,}"
     return f"{number:,.{digits}g}"

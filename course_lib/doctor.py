@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from course_lib import data, runtime
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NEEDED_GB = 3
+NEEDED_GB = 4
 
 
 @dataclass(frozen=True)

@@ -378,3 +378,11 @@ def test_every_line_starts_with_its_mark(capsys):
         said(capsys, checks.value, "it", answer, expected=1.0) for answer in (1.0, 2.0, "x", ...)
     ]
     assert all(re.match(r"[✓✗…] it", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "bound, shown",
+    [(0.99, "99.0"), (0.9955, "99.55"), (0.005, "0.5"), (1.0, "100.0"), (0.0, "0.0")],
+)
+def test_percent_shows_every_digit_of_the_band(bound, shown, capsys):
+    assert said(capsys, checks.claim, "accuracy", 1.0, at_least=bound) == f"✓ accuracy ≥ {shown} %"

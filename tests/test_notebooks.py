@@ -1,11 +1,13 @@
 """Every rule of the lessons' style that a machine can judge, and every claim's ten seeds."""
 
 import ast
+import html
 import pathlib
 import re
 import sys
 
 import jupytext
+import nbconvert
 import nbformat
 import pandas as pd
 from jupytext.config import find_jupytext_configuration_file, load_jupytext_configuration_file
@@ -156,6 +158,20 @@ def test_every_figure_has_description_and_caption(notebook):
             assert len(alt.split()) >= 5, f"no description: {cell.source[:200]}"
             caption = kinds[index + 1].get("text/markdown", "") if index + 1 < len(kinds) else ""
             assert caption == f"*{alt}*", f"caption differs from description: {alt}"
+
+
+def test_paper_keeps_captions_and_descriptions():
+    """HTML, which is how a notebook gets onto paper, has both (its classic template, that is)."""
+    path = build.NOTEBOOKS / "00_start_here.ipynb"
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    classic, _ = nbconvert.HTMLExporter(template_name="classic").from_filename(path)
+    lab, _ = nbconvert.HTMLExporter().from_filename(path)
+    for picture in pictures:
+        description = picture.metadata["image/png"]["alt"]
+        assert f"<em>{html.escape(description, quote=False)}</em>" in lab
+        assert f'alt="{description}"' in html.unescape(classic)
+    assert len(pictures) >= 3
 
 
 def test_every_prediction_is_answered(lesson):

@@ -315,7 +315,7 @@ for distribute in (False, True):
     replicas = model.distribute_strategy.num_replicas_in_sync
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     sgd = keras.optimizers.SGD(2.0)
-    result = training.fit(model, x[:102], y[:102], epochs=9, batch_size=102, validation=(x, y),
+    result = training.fit(model, x[:102], y[:102], epochs=3, batch_size=102, validation=(x, y),
                           optimizer=sgd, loss=loss)
     rows.append([replicas, result.steps, int(sgd.iterations.numpy()),
                  *result.history[["loss", "val_loss"]].iloc[-1]])
@@ -332,7 +332,7 @@ def test_two_devices_train_like_one():
     assert run.returncode == 0, run.stderr[-3000:]
     one, two, refusal = json.loads(run.stdout.splitlines()[-1])
     assert (one[0], two[0]) == (1, 2)
-    assert one[1:3] == two[1:3] == [9, 9]
-    assert one[4] < 0.35  # chance is 0.69
+    assert one[1:3] == two[1:3] == [3, 3]
+    assert one[4] < 0.6  # chance is 0.69
     np.testing.assert_allclose(two[3:], one[3:], rtol=1e-3)
     assert "2 devices" in refusal and "batches of 7" in refusal
