@@ -194,7 +194,9 @@ def _matches(answer, expected, tolerance):
 
 
 def _same(answer, expected, tolerance):
-    for kind in (str, (bool, np.bool_), type(None)):
+    if isinstance(expected, str):  # "B" and " b" answer as "b" does
+        return isinstance(answer, str) and answer.strip().casefold() == expected.casefold()
+    for kind in ((bool, np.bool_), type(None)):
         if isinstance(expected, kind):
             return isinstance(answer, kind) and bool(answer == expected)
     answer = _numeric(answer)
@@ -235,7 +237,8 @@ def _what_differs(answer, expected, tolerance):
         return "The sign is the wrong way round."
     if np.allclose(got, want, rtol=1e-4) and np.any(got % 1):
         return f"Received {_brief(answer)}, which is close. Is something rounded?"
-    ratio = (got * want).sum() / (want**2).sum() if want.any() else 0
+    # For one number there always is a ratio: it would give the answer away.
+    ratio = (got * want).sum() / (want**2).sum() if want.size > 1 and want.any() else 0
     if ratio and abs(ratio - 1) > 1e-3 and np.allclose(got, ratio * want, rtol=1e-4):
         return f"It is {ratio:.4g} times what it should be."
     return f"Received {_brief(answer)}, which is not it. Compute one case by hand."

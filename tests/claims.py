@@ -5,6 +5,7 @@ python -m tests.claims 05 --seeds 3      a quick look, stored nowhere
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import io
 import json
@@ -53,24 +54,27 @@ def measure(path):
     return claims
 
 
-def repeat(path, num_seeds, keep_going=True):
+def repeat(path, num_seeds, jobs=1):
     """Measure a lesson's claims in fresh processes with seeds 0 to `num_seeds - 1`.
 
     Returns:
         DataFrame, a row a claim: `claim`, `at_least`, `at_most`, `seed_0`, `seed_1`, …
     """
-    table = None
-    for seed in range(num_seeds):
+
+    def one(seed):
         command = [sys.executable, "-m", "tests.claims", path.name[:2], "--measure"]
         environment = os.environ | {"COURSE_SEED": str(seed), "COURSE_QUIET": "1"}
         run = subprocess.run(command, env=environment, capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError(f"{path.name} failed with seed {seed}:\n{run.stderr[-3000:]}")
-        rows = pd.DataFrame(json.loads(run.stdout.splitlines()[-1]))
-        if table is None:
-            table = rows[["claim", "at_least", "at_most"]].copy()
-        table[f"seed_{seed}"] = rows["value"].map("{:.5g}".format).astype(float)
         print(f"{path.stem}: seed {seed} done", file=sys.stderr)
+        return pd.DataFrame(json.loads(run.stdout.splitlines()[-1]))
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        runs = list(pool.map(one, range(num_seeds)))
+    table = runs[0][["claim", "at_least", "at_most"]].copy()
+    for seed, rows in enumerate(runs):
+        table[f"seed_{seed}"] = rows["value"].map("{:.5g}".format).astype(float)
     return table
 
 
@@ -94,6 +98,7 @@ def main():
     )
     parser.add_argument("chapter", help="two digits, such as 05")
     parser.add_argument("--seeds", type=int, default=ENOUGH_SEEDS)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (1)")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     path = lesson(options.chapter)
@@ -102,7 +107,7 @@ def main():
             claims = measure(path)
         print(json.dumps(claims))
         return 0
-    table = repeat(path, options.seeds)
+    table = repeat(path, options.seeds, options.jobs)
     seeds = table.filter(like="seed_")
     summary = table[["claim", "at_least", "at_most"]].assign(
         lowest=seeds.min(axis=1), mean=seeds.mean(axis=1), highest=seeds.max(axis=1)

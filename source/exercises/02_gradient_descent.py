@@ -2,7 +2,7 @@
 r"""
 # Exercises: gradient descent
 
-Five questions to [chapter 02](../02_gradient_descent.ipynb), about 45 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in a few seconds, answered or not.
+Five questions on [chapter 02](../02_gradient_descent.ipynb), about 45 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in a few seconds, answered or not.
 """
 
 # %% [markdown]
@@ -107,13 +107,21 @@ checks.function(
     "gradient by finite differences",
     finite_difference,
     expected=bowl_slopes,
-    cases=[(bowl, np.array([1.0, 2.0, -1.0])), (bowl, np.array([0.5, -0.3]))],
+    cases=[
+        (bowl, np.array([1.0, 2.0, -1.0])),
+        (bowl, np.array([0.5, -0.3]), 0.5),
+    ],
     tolerance=1e-4,
     mistakes={
         "The two points lie 2h apart, not h.": lambda *a: 2 * bowl_slopes(*a),
         "All parameters moved at once. Move one, leave the others alone.": all_at_once,
-        "Divide by the distance between the two points.": lambda *a: (
-            2e-5 * bowl_slopes(*a)
+        "Divide by the distance between the two points.": (
+            lambda loss, theta, h=1e-5: 2 * h * bowl_slopes(loss, theta)
+        ),
+        "Move to both sides: the one-sided difference is less exact.": (
+            lambda loss, theta, h=1e-5: scipy.optimize.approx_fprime(
+                theta, loss, h
+            )
         ),
         "Forward minus backward, not the other way round.": lambda *a: (
             -bowl_slopes(*a)
@@ -164,7 +172,7 @@ def fastest(hessian):
 
 
 straight = np.diag([1.0, 4.0, 10.0])
-askew = np.array([[5.0, 3.0], [3.0, 5.0]])
+askew = np.array([[6.0, 2.0], [2.0, 3.0]])
 checks.function(
     "largest stable rate",
     largest_stable_rate,

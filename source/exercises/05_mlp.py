@@ -2,7 +2,7 @@
 r"""
 # Exercises: the multilayer perceptron
 
-Five questions to [chapter 05](../05_mlp.ipynb), about 60 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in about ten seconds, answered or not.
+Five questions on [chapter 05](../05_mlp.ipynb), about 60 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in about ten seconds, answered or not.
 """
 
 # %% [markdown]
@@ -159,6 +159,8 @@ def judge(model):
         return "budget"
     if np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         return "softmax"
+    if outputs.min() >= 0:
+        return "bent"
     rate = training.one_cycle(0.01, 3 * 215)
     optimizer = keras.optimizers.Adam(rate)
     recipe = {"optimizer": optimizer, "loss": cross_entropy}
@@ -190,6 +192,8 @@ checks.function(
         "Expected 10 outputs for each image of 784 numbers.": lambda: "shape",
         "The outputs of each image add up to 1, so they are probabilities; "
         "the loss wants logits.": lambda: "softmax",
+        "No output is ever negative: leave the last layer without an "
+        "activation.": lambda: "bent",
         "It fits, but reads less than 96.5 %. Has every hidden layer a bend? "
         "Is the budget used?": lambda: "weak",
     },
@@ -253,7 +257,7 @@ r"""
 Three networks do not learn: they stay near 10 % on the validation digits. Each has one of three faults, and a draw decides which patient has which:
 
 - `"labels"`: the labels were shuffled, the images were not;
-- `"rate"`: the learning rate is hundreds of times too large;
+- `"rate"`: the learning rate is far too large;
 - `"softmax"`: softmax twice, as in question 3.
 
 The next cell examines each patient. It trains it for two epochs on 4,000 images, with plain gradient descent, and then trains a fresh copy with the same fault on only 20 images, again and again, until it should know them by heart.

@@ -74,7 +74,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-Here is the whole model. A picture is unrolled into 784 numbers. 64 units each weigh all of them; a unit whose sum is negative stays silent (that is `relu`). Ten outputs, one a digit, weigh the 64.
+Here is the whole model. A picture is unrolled into 784 numbers. 64 units each weigh all of them; a unit whose sum is negative stays silent (that is `relu`). Ten outputs, one a digit, weigh the 64, and `softmax` turns the ten sums into probabilities. `compile` says how wrong answers are priced (`loss`) and who moves the parameters (`adam`). `fit` walks through the pictures twice (`epochs=2`), 256 at a time (`batch_size`).
 
 > **Predict, then run.** The model reads each of the 60,000 pictures twice. On digits it has never seen it will be right about
 > (a) 10 % of the time, (b) 60 %, (c) 94 %, (d) 100 %?
@@ -168,9 +168,9 @@ Three numbers describe a model's size well enough to plan with:
 
 - **parameters** $N$: how many numbers are learned;
 - **memory**: 4 bytes a parameter in `float32`, 1 byte in `int8`;
-- **training operations**: about $6ND$ for $D$ examples (tokens, for a language model). Each parameter takes part in one multiplication and one addition on the way forward, and in twice that on the way back: $2 + 4 = 6$.
+- **training operations**: about $6ND$ for $D$ examples (tokens, which are pieces of words, for a language model). Each parameter takes part in one multiplication and one addition on the way forward, and in twice that on the way back: $2 + 4 = 6$.
 
-The $6ND$ rule counts every parameter once an example. In the two convolutional networks below each parameter works at many places in an image, so there it is a lower bound; [chapter 08](08_cnn.ipynb) counts exactly.
+The $6ND$ rule counts every parameter once an example. In LeNet-5 and AlexNet, in the table below, each parameter works at many places in an image, so there it is a lower bound; [chapter 08](08_cnn.ipynb) counts exactly.
 """
 
 # %%
@@ -189,11 +189,11 @@ models = pd.DataFrame(
 models["float32, GB"] = 4 * models["parameters"] / 1e9
 models["int8, GB"] = 1 * models["parameters"] / 1e9
 models["training operations"] = 6 * models["parameters"] * models["examples"]
-models.map("{:.3g}".format).assign(year=models["year"])
+models.map("{:.3g}".format).assign(year=models["year"].astype(int))
 
 # %% [markdown]
 r"""
-GPT-2's authors did not publish how many tokens it read, so its row says `nan`: an honest table has holes. For GPT-3 the rule gives $3.15\cdot10^{23}$ operations; its paper reports $3.14\cdot10^{23}$.
+BERT's tokens are its paper's own round figure for full-length texts, an upper bound. GPT-2's authors did not publish how many tokens it read, so its row says `nan`: an honest table has holes. For GPT-3 the rule gives $3.15\cdot10^{23}$ operations; its paper reports $3.14\cdot10^{23}$.
 """
 
 # %%
@@ -228,7 +228,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-> **Predict, then run.** This machine can do about $10^{11}$ operations a second. GPT-3's training would keep it busy for
+> **Predict, then run.** This machine can do about $10^{11}$ operations a second, give or take a factor of two. GPT-3's training would keep it busy for
 > (a) a year, (b) a century, (c) a hundred thousand years?
 """
 
@@ -267,7 +267,7 @@ print(
 
 # %% [markdown]
 r"""
-The article takes one byte a parameter, which holds for a model that has been quantised to `int8` and is only *used*. In `float32` the weights take four bytes each. In training, the optimizer Adam keeps two more numbers for each weight, and the gradient is a fourth: 16 bytes a parameter, before a single activation is stored. Repaired:
+The article takes one byte a parameter, which holds for a model that has been quantised to `int8` and is only *used*. In `float32` the weights take four bytes each. In training, the optimizer Adam keeps two more numbers for each weight, and the gradient is a fourth: 16 bytes a parameter, before a single intermediate result is stored. Repaired:
 """
 
 # %%
@@ -306,6 +306,7 @@ r"""
 
 - Run the cells in order. When something looks odd after an experiment, choose **Kernel → Restart Kernel and Run All Cells**: a clean start is always the first thing to try.
 - At **Predict, then run**, write your answer down before you run the cell. Being wrong there is where most of the learning happens.
+- Chapters are numbered for good. One that is named without a link is not written yet.
 - At **Spot the bug**, find it before the next cells show it.
 - A chapter with exercises has them in `notebooks/exercises/`; each check tells you why an answer is wrong, not only that it is. Solutions are in `notebooks/solutions/`.
 """

@@ -19,7 +19,7 @@ r"""
 r"""
 ## Before you start
 
-You know the four steps of [chapter 00](00_start_here.ipynb): data, model, loss and gradient, update. From school you need the derivative of a square. Matrices appear from the third section on; what they do is said there in words as well. The word *eigenvalue* is explained where it is used.
+You know the four steps of [chapter 00](00_start_here.ipynb): data, model, loss and gradient, update. From school you need the derivative of a square, the chain rule, and the product of matrices. Matrices appear from the third section on; what they do is said there in words as well. The word *eigenvalue* is explained where it is used.
 """
 
 # %% [markdown]
@@ -185,6 +185,7 @@ The distance shrinks when $|1 - 2\alpha| < 1$, that is, when $0 < \alpha < 1$. A
 | $\alpha < 1/c$ | creeps in from one side |
 | $\alpha = 1/c$ | lands in one step |
 | $1/c < \alpha < 2/c$ | oscillates inwards |
+| $\alpha = 2/c$ | jumps between two points for ever |
 | $\alpha > 2/c$ | diverges |
 
 A loss in the wild is not a parabola, but near its minimum it looks like one, so this table is the first thing to remember when a run misbehaves. The scan below finds the edge without being told the formula.
@@ -351,7 +352,7 @@ For $n$ examples the loss is $L(\theta) = \frac1n \sum_i (x_i^\top\theta - y_i)^
 
 $$\nabla L = \tfrac2n X^\top(X\theta - y), \qquad H = \tfrac2n X^\top X.$$
 
-The Hessian does not contain $\theta$: a linear regression *is* a quadratic valley, and all you have learned holds exactly. Compute the gradient three ways on 64 examples: by a loop that follows the sum, by the matrix formula, and by a Keras layer. The layer does not show its gradient, but after one step of size 1 from zero its weights are minus the gradient.
+(Differentiate $\nabla L$ once more: only $\frac2n X^\top X\theta$ contains $\theta$.) The Hessian does not contain $\theta$ at all: a linear regression *is* a quadratic valley, and all you have learned holds exactly. Compute the gradient three ways on 64 examples: by a loop that follows the sum, by the matrix formula, and by a Keras layer. The layer does not show its gradient, but after one step of size 1 from zero its weights are minus the gradient.
 """
 
 
@@ -415,7 +416,7 @@ pd.DataFrame(rows).T.map("{:.3g}".format)
 r"""
 **Answer: (c).** The curvature is made of products $x_i x_j$, so it grows with the *square* of the inputs' scale: $255^2 = 65{,}025$. (b) forgets that $x$ enters twice, once in the prediction and once in the gradient.
 
-Here is what [chapter 00](00_start_here.ipynb) promised to explain. Delete its `/ 255.0` and the same learning rate meets a landscape that is 65,025 times as curved. And look at the third row: a single column in other units, here the constant that a bias needs, brings the condition number from hundreds to hundreds of thousands. **Standardising**, which gives each column mean 0 and variance 1, makes the units drop out of the whole question and is the cheapest repair there is.
+Here is what [chapter 00](00_start_here.ipynb) promised to explain. Delete its `/ 255.0` and the same learning rate meets a landscape that is 65,025 times as curved. (That holds for this regression and for the first layer of a network. Chapter 00's optimizer is Adam, which survives it, with more mistakes; the section on Adam says how.) And look at the third row: a single column in other units, here the constant that a bias needs, brings the condition number from hundreds to hundreds of thousands. **Standardising**, which gives each column mean 0 and variance 1, makes the units drop out of the whole question and is the cheapest repair there is.
 
 Is $2/c_{\max}$ really the edge on these data? Go one percent below and one percent above it.
 """
@@ -720,7 +721,7 @@ That last line is why batch sizes on a GPU are large: not for better gradients, 
 r"""
 ### The noise floor
 
-With a batch of 1 the curve above falls and then levels off, well above the floor. The gradient at the minimum is zero on average, but the gradient of *one example* is not, so the run never comes to rest: it hovers at a height in proportion to $\alpha$.
+The race stopped at its goal. Had the batch of 1 gone on, its curve would have levelled off above the floor, as the next figure shows. The gradient at the minimum is zero on average, but the gradient of *one example* is not, so the run never comes to rest: it hovers at a height in proportion to $\alpha$.
 
 > **Predict, then run.** Raise the learning rate from 0.01 to 0.04 and the height at which the run hovers becomes about
 > (a) the same, (b) twice, (c) four times, (d) sixteen times as large.
@@ -943,7 +944,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-Plain descent and momentum do not notice the turn; Adam needs several times as many steps, because in the turned valley both parameters have equally large gradients and there is nothing to rescale. It remains the first choice in practice: layers of a network differ in scale far more than they lie askew, and it works over a wide range of $\alpha$. With a decay of the weights that bypasses the fraction it is called AdamW, the usual optimizer of large models; chapter 07 uses it.
+Plain descent and momentum do not notice the turn; Adam needs several times as many steps, because in the turned valley both parameters have equally large gradients and there is nothing to rescale. It remains the first choice in practice: layers of a network differ in scale far more than they lie askew, and it works over a wide range of $\alpha$. If, besides, every weight shrinks a little at each step, apart from Adam's update ([chapter 05](05_mlp.ipynb)), it is called AdamW, the usual optimizer of large models.
 
 ## At a billion parameters
 

@@ -1048,7 +1048,7 @@ r"""
 
 A company rarely has 60,000 labelled pictures. Say it has 100: 50 pullovers and 50 coats, look-alikes. Four ways to make the most of them:
 
-1. **Pixels**: logistic regression on the 784 pixels. No network at all; a baseline must be beaten before it may be scorned.
+1. **Pixels**: logistic regression on the 784 pixels, each standardised: one dense layer with a softmax, no hidden layer at all; a baseline must be beaten before it may be scorned.
 2. **Scratch**: the small network, 30 passes over the 100 pictures.
 3. **Augmented**: the same number of steps, but each picture comes in 30 variants, mirrored and moved by up to 3 pixels. A mirrored coat is a coat; this is how you tell the network what does not matter.
 4. **Borrowed features** (transfer): train on the *other eight* garments, of which there is plenty. Keep its first convolution and pooling, frozen, and fit a logistic regression on what they see.
@@ -1362,9 +1362,9 @@ print("sliding window: off by", response_to_a_move(lambda x: slide(x, edge)))
 
 # %% [markdown]
 r"""
-Repaired, with the window's indices $a, b$ on $x$ as well as on $W$, and a maximum over a block:
+Repaired, with the window's indices $a, c$ on $x$ as well as on $W$, and a maximum over a block:
 
-$$z_{ij} = \sum_{a,b} W_{ab}\, x_{i+a,\,j+b} + b, \qquad p_{ij} = \max_{0\le a,b<2} x_{2i+a,\,2j+b}$$
+$$z_{ij} = \sum_{a,c} W_{ac}\, x_{i+a,\,j+c} + b, \qquad p_{ij} = \max_{a,c\in\{0,1\}} x_{2i+a,\,2j+c}$$
 """
 
 
