@@ -62,4 +62,4 @@ def ours(seed):
 
 
 if __name__ == "__main__":
-    common.duel("mnist_cnn", articles, ours, common.arguments(__doc__).seeds)
+    common.duel("mnist_cnn", articles, ours, common.arguments(__doc__))

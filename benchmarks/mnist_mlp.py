@@ -56,4 +56,4 @@ def ours(seed):
 
 
 if __name__ == "__main__":
-    common.duel("mnist_mlp", articles, ours, common.arguments(__doc__).seeds)
+    common.duel("mnist_mlp", articles, ours, common.arguments(__doc__))

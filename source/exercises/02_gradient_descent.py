@@ -134,6 +134,7 @@ hidden_slopes = np.array([2 * 0.3 - 1.2, 4 * -1.2 + 0.3, 12.0, 5.6])
 assert np.allclose(
     finite_difference(bowl, hidden_point), hidden_slopes, atol=1e-4
 )
+assert np.allclose(finite_difference(bowl, hidden_point, 0.5), hidden_slopes)
 ### END HIDDEN TESTS
 
 # %% [markdown]

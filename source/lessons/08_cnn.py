@@ -706,7 +706,7 @@ checks.claim(
 
 # %% [markdown]
 r"""
-**Answer: (d).** The seconds are extrapolated from some hundred steps; `benchmarks/mnist_cnn.py` runs the articles' ten epochs and ours in full. The stop-watch sees whatever else the machine does: if your rows 1 to 4 are out of order, close the other programs and run the cell again. On a quiet machine each row is a little better than the one before, and the share of the limit rises, because the *same* work is done better.
+**Answer: (d).** The seconds are extrapolated from some hundred steps; `benchmarks/mnist_cnn.py` runs the articles' ten epochs and ours in full. The stop-watch sees whatever else the machine does: if your rows 1 to 4 are out of order, close the other programs and run the cell again. On a quiet machine the batch and the feeding pay clearly, and the share of the limit rises, because the *same* work is done better. Row 4 is worth a few percent at most, less than the noise of one measurement; it stays because it costs nothing.
 
 In row 5 it is the work that shrinks, to less than a fifth. The time shrinks too, but by less: a small network is a worse customer of a processor, because its matrices are small and what lies around them (pooling, ReLU, copying windows) weighs more. Yet seconds are what you pay, not GFLOP/s.
 
