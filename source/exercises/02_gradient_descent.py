@@ -40,11 +40,12 @@ def gradient(theta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "gradient_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# %%
 def oracle(theta):
     return np.polyval(np.polyder(np.poly1d([9.0, -35.0, 36.0])), theta)
 
 
+# %% nbgrader={"grade": true, "grade_id": "gradient_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "gradient by hand",
     gradient,
@@ -87,7 +88,7 @@ def finite_difference(loss, theta, h=1e-5):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "finite_difference_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %%
 def bowl(theta):
     return (
         np.sum(np.arange(1.0, 1.0 + len(theta)) * theta**2)
@@ -103,6 +104,7 @@ def all_at_once(loss, theta, h=1e-5):
     return np.full(len(theta), bowl_slopes(loss, theta).sum())
 
 
+# %% nbgrader={"grade": true, "grade_id": "finite_difference_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "gradient by finite differences",
     finite_difference,
@@ -153,7 +155,7 @@ def largest_stable_rate(hessian):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "stable_rate_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %%
 def rate_oracle(hessian):
     """The rate at which a step stops shrinking every distance, by trying."""
 
@@ -174,6 +176,8 @@ def fastest(hessian):
 
 straight = np.diag([1.0, 4.0, 10.0])
 askew = np.array([[6.0, 2.0], [2.0, 3.0]])
+
+# %% nbgrader={"grade": true, "grade_id": "stable_rate_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "largest stable rate",
     largest_stable_rate,
@@ -216,7 +220,7 @@ def momentum_step(theta, velocity, gradient, learning_rate, beta):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "momentum_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %%
 def momentum_oracle(
     theta, velocity, gradient, learning_rate, beta, nesterov=False
 ):
@@ -248,6 +252,7 @@ def backwards(theta, velocity, gradient, learning_rate, beta):
     return 2 * theta - new, velocity
 
 
+# %% nbgrader={"grade": true, "grade_id": "momentum_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "momentum",
     momentum_step,
@@ -315,7 +320,7 @@ def adam(
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "adam_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %%
 def adam_oracle(theta, gradients, learning_rate, **options):
     """Keras's Adam, handed the same gradients."""
     optimizer = keras.optimizers.Adam(learning_rate, **options)
@@ -349,6 +354,8 @@ def distorted(kind):
 
 
 given = np.array([[1.0, -2.0], [0.5, 1.0], [2.0, -0.5], [-1.0, 3.0]])
+
+# %% nbgrader={"grade": true, "grade_id": "adam_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "Adam",
     adam,

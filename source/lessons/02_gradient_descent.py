@@ -173,7 +173,8 @@ for panel, rate, name in zip(axes, learning_rates, names, strict=True):
 axes[0].set_ylabel("loss L(θ)")
 plots.show(
     fig,
-    "The same loss and start, five learning rates: slow, exact in one step, oscillating inwards, stuck between two points, walking out.",
+    "The same loss and start, five learning rates: slow, exact in one "
+    "step, oscillating inwards, stuck between two points, walking out.",
 )
 
 # %% [markdown]
@@ -274,7 +275,9 @@ for panel, (name, rate) in zip(axes, rates.items(), strict=True):
     draw_valley(panel, valley, path, title=f"α = {rate:.3f}: {name}")
 plots.show(
     fig,
-    "Twenty steps in a valley with condition number 25: too small a rate creeps along the floor, the best one zigzags, and a rate just over 0.08 climbs the walls.",
+    "Twenty steps in a valley with condition number 25: too small a rate "
+    "creeps along the floor, the best one zigzags, and a rate just over "
+    "0.08 climbs the walls.",
 )
 
 # %% [markdown]
@@ -480,7 +483,9 @@ for row, (name, path) in zip(axes, walks.items(), strict=True):
         draw_valley(panel, valley, path[: t + 1], view=view, title=title)
 plots.show(
     fig,
-    "Read each row from left to right: plain descent zigzags and is still on its way after 24 steps, while momentum swings wider at first and has arrived.",
+    "Read each row from left to right: plain descent zigzags and is still "
+    "on its way after 24 steps, while momentum swings wider at first and "
+    "has arrived.",
 )
 
 # %% [markdown]
@@ -577,7 +582,9 @@ for panel, (size, path) in zip(axes, pair_paths.items(), strict=True):
 axes[0].set_ylabel("θ₂ (of the right pixel)")
 plots.show(
     fig,
-    "One example a step wanders around the minimum, 64 a step follow nearly the path of all 60,000: the same direction on average, at very different prices.",
+    "One example a step wanders around the minimum, 64 a step follow "
+    "nearly the path of all 60,000: the same direction on average, at "
+    "very different prices.",
 )
 
 # %% [markdown]
@@ -615,7 +622,8 @@ plots.lines(
 )
 plots.show(
     fig,
-    "On log-log axes the noise of a batch's gradient falls on a line of slope −1/2: four times the batch, half the noise.",
+    "On log-log axes the noise of a batch's gradient falls on a line of "
+    "slope −1/2: four times the batch, half the noise.",
 )
 
 # %%
@@ -689,7 +697,9 @@ axes[0].set_ylabel("loss above its floor")
 axes[0].legend()
 plots.show(
     fig,
-    "The same three runs over three clocks: all examples at once win in steps, one at a time wins in passes, and the mini-batch wins in seconds.",
+    "The same three runs over three clocks: all examples at once win in "
+    "steps, one at a time wins in passes, and the mini-batch wins in "
+    "seconds.",
 )
 
 # %%
@@ -744,7 +754,8 @@ limits = {"yscale": "log", "ylim": (3e-5, 0.5)}
 plots.lines(axes, races["1"]["steps"], smooth, **labels, **limits)
 plots.show(
     fig,
-    "A constant learning rate falls fast and then hovers, the larger rate higher up; a rate that decays keeps falling.",
+    "A constant learning rate falls fast and then hovers, the larger rate "
+    "higher up; a rate that decays keeps falling.",
 )
 
 # %%
@@ -823,7 +834,9 @@ pictures = np.concatenate([dead, repaired, crops])
 fig = plots.images(pictures, titles, columns=8, size=0.9)
 plots.show(
     fig,
-    "Eight test digits cut out around the dead pixel, in the middle: on the edges of strokes, the hard cases, the repaired pixel is close to the original in most.",
+    "Eight test digits cut out around the dead pixel, in the middle: on "
+    "the edges of strokes, the hard cases, the repaired pixel is close to "
+    "the original in most.",
 )
 
 # %% [markdown]
@@ -939,7 +952,9 @@ for row, (place, valley) in zip(axes, valleys.items(), strict=True):
         draw_valley(panel, valley, path, view=view, title=title)
 plots.show(
     fig,
-    "Sixty steps of each method in the same narrow valley, turned and not: plain descent and momentum take the same path, turned; Adam's depends on the axes.",
+    "Sixty steps of each method in the same narrow valley, turned and "
+    "not: plain descent and momentum take the same path, turned; Adam's "
+    "depends on the axes.",
 )
 
 # %% [markdown]
