@@ -130,13 +130,10 @@ def test_outputs_tell_nothing_of_the_machine(notebook):
 
 
 def test_cells_are_short(notebook):
-    # Checks of exercises, which nobody has to read, may hold many named mistakes.
-    exercise = notebook.parent != build.NOTEBOOKS
-    max_lines, max_width = (45, 100) if exercise else (MAX_CELL_LINES, MAX_LINE)
     for cell in code_cells(notebook):
         lines = cell.source.splitlines()
-        assert len(lines) <= max_lines, f"{len(lines)} lines from: {lines[0]}"
-        too_long = [line for line in lines if len(line) > max_width]
+        assert len(lines) <= MAX_CELL_LINES, f"{len(lines)} lines from: {lines[0]}"
+        too_long = [line for line in lines if len(line) > MAX_LINE]
         assert not too_long, f"cut off on paper: {too_long[0]}"
 
 

@@ -104,6 +104,22 @@ def all_at_once(loss, theta, h=1e-5):
     return np.full(len(theta), bowl_slopes(loss, theta).sum())
 
 
+# %%
+difference_mistakes = {
+    "The two points lie 2h apart, not h.": lambda *a: 2 * bowl_slopes(*a),
+    "All parameters moved at once. Move one, leave the others "
+    "alone.": all_at_once,
+    "Divide by the distance between the two points.": (
+        lambda loss, theta, h=1e-5: 2 * h * bowl_slopes(loss, theta)
+    ),
+    "Move to both sides: the one-sided difference is less exact.": (
+        lambda loss, theta, h=1e-5: scipy.optimize.approx_fprime(theta, loss, h)
+    ),
+    "Forward minus backward, not the other way round.": lambda *a: (
+        -bowl_slopes(*a)
+    ),
+}
+
 # %% nbgrader={"grade": true, "grade_id": "finite_difference_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "gradient by finite differences",
@@ -114,21 +130,7 @@ checks.function(
         (bowl, np.array([0.5, -0.3]), 0.5),
     ],
     tolerance=1e-4,
-    mistakes={
-        "The two points lie 2h apart, not h.": lambda *a: 2 * bowl_slopes(*a),
-        "All parameters moved at once. Move one, leave the others alone.": all_at_once,
-        "Divide by the distance between the two points.": (
-            lambda loss, theta, h=1e-5: 2 * h * bowl_slopes(loss, theta)
-        ),
-        "Move to both sides: the one-sided difference is less exact.": (
-            lambda loss, theta, h=1e-5: scipy.optimize.approx_fprime(
-                theta, loss, h
-            )
-        ),
-        "Forward minus backward, not the other way round.": lambda *a: (
-            -bowl_slopes(*a)
-        ),
-    },
+    mistakes=difference_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 hidden_point = np.array([0.3, -1.2, 2.0, 0.7])
@@ -149,7 +151,7 @@ For $L(\theta) = \frac12\theta^\top H\theta - b^\top\theta$ with a symmetric mat
 
 # %% nbgrader={"grade": false, "grade_id": "stable_rate", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def largest_stable_rate(hessian):
-    """The learning rate below which gradient descent converges, for hessian (d, d)."""
+    """The rate below which gradient descent converges, for hessian (d, d)."""
     ### BEGIN SOLUTION
     return 2 / np.linalg.eigvalsh(hessian).max()
     ### END SOLUTION
@@ -213,7 +215,7 @@ Write one step in the form that the chapter (and Keras) uses, and return the new
 
 # %% nbgrader={"grade": false, "grade_id": "momentum", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def momentum_step(theta, velocity, gradient, learning_rate, beta):
-    """Return `(theta, velocity)` after one step; all arrays have the shape of theta."""
+    """Return `(theta, velocity)` after one step, shaped like theta."""
     ### BEGIN SOLUTION
     velocity = beta * velocity - learning_rate * gradient
     return theta + velocity, velocity
@@ -238,6 +240,7 @@ def momentum_oracle(
     return np.array(read(variable)), np.array(read(optimizer.momentums[0]))
 
 
+# %%
 def other_push(push):
     """The step with the gradient multiplied by push(learning_rate, beta)."""
     return lambda t, v, g, rate, beta: momentum_oracle(
@@ -252,42 +255,46 @@ def backwards(theta, velocity, gradient, learning_rate, beta):
     return 2 * theta - new, velocity
 
 
+# %%
+momentum_mistakes = {
+    "The gradient points uphill, so it is subtracted from the "
+    "velocity.": other_push(lambda rate, beta: -1),
+    "The learning rate is missing.": other_push(lambda rate, beta: 1 / rate),
+    "The new gradient counts in full here; the weight 1 − β belongs to a running "
+    "mean.": other_push(lambda rate, beta: 1 - beta),
+    "The velocity is added to the parameters: its sign already points "
+    "downhill.": backwards,
+    "This is Nesterov's variant, which looks one step ahead.": lambda *a: (
+        momentum_oracle(*a, nesterov=True)
+    ),
+}
+
+# %%
+momentum_cases = [
+    (
+        np.array([2.0, 0.6]),
+        np.array([0.0, 0.0]),
+        np.array([2.0, 15.0]),
+        0.02,
+        0.9,
+    ),
+    (
+        np.array([1.0, -1.0]),
+        np.array([0.5, -0.2]),
+        np.array([1.0, -3.0]),
+        0.1,
+        0.8,
+    ),
+]
+
 # %% nbgrader={"grade": true, "grade_id": "momentum_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "momentum",
     momentum_step,
     expected=momentum_oracle,
-    cases=[
-        (
-            np.array([2.0, 0.6]),
-            np.array([0.0, 0.0]),
-            np.array([2.0, 15.0]),
-            0.02,
-            0.9,
-        ),
-        (
-            np.array([1.0, -1.0]),
-            np.array([0.5, -0.2]),
-            np.array([1.0, -3.0]),
-            0.1,
-            0.8,
-        ),
-    ],
+    cases=momentum_cases,
     tolerance=1e-5,
-    mistakes={
-        "The gradient points uphill, so it is subtracted from the velocity.": other_push(
-            lambda rate, beta: -1
-        ),
-        "The learning rate is missing.": other_push(
-            lambda rate, beta: 1 / rate
-        ),
-        "The new gradient counts in full here; the weight 1 − β belongs to a running "
-        "mean.": other_push(lambda rate, beta: 1 - beta),
-        "The velocity is added to the parameters: its sign already points downhill.": backwards,
-        "This is Nesterov's variant, which looks one step ahead.": lambda *a: (
-            momentum_oracle(*a, nesterov=True)
-        ),
-    },
+    mistakes=momentum_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 hidden_theta, hidden_velocity = momentum_step(
@@ -308,7 +315,7 @@ Write Adam as a loop over the gradients it is given, one row a step. Return the 
 def adam(
     theta, gradients, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
 ):
-    """Parameters (d,) after one step of Adam for each row of gradients (steps, d)."""
+    """Parameters (d,) after one step of Adam a row of gradients (steps, d)."""
     ### BEGIN SOLUTION
     m, v = np.zeros_like(theta), np.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
@@ -330,6 +337,7 @@ def adam_oracle(theta, gradients, learning_rate, **options):
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
+# %%
 def distorted(kind):
     """Adam with one part changed, from its two means written as weighted sums."""
 
@@ -355,6 +363,19 @@ def distorted(kind):
 
 given = np.array([[1.0, -2.0], [0.5, 1.0], [2.0, -0.5], [-1.0, 3.0]])
 
+# %%
+adam_mistakes = {
+    "The bias correction is missing: both means start at zero.": distorted(
+        "uncorrected"
+    ),
+    "Only m is corrected; v starts at zero too.": distorted("first only"),
+    "Divide by the root of the mean square: without it the units don't "
+    "cancel.": distorted("no root"),
+    "It walks uphill: the step is subtracted.": distorted("uphill"),
+    "β₁ and β₂ are the wrong way round: the squares have the longer "
+    "memory.": lambda *a: adam_oracle(*a, beta_1=0.999, beta_2=0.9),
+}
+
 # %% nbgrader={"grade": true, "grade_id": "adam_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "Adam",
@@ -365,17 +386,7 @@ checks.function(
         (np.array([0.0, 1.0]), given[::-1], 0.02),
     ],
     tolerance=1e-4,
-    mistakes={
-        "The bias correction is missing: both means start at zero.": distorted(
-            "uncorrected"
-        ),
-        "Only m is corrected; v starts at zero too.": distorted("first only"),
-        "Divide by the root of the mean square: without it the units don't "
-        "cancel.": distorted("no root"),
-        "It walks uphill: the step is subtracted.": distorted("uphill"),
-        "β₁ and β₂ are the wrong way round: the squares have the longer "
-        "memory.": lambda *a: adam_oracle(*a, beta_1=0.999, beta_2=0.9),
-    },
+    mistakes=adam_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 hidden = adam(np.array([3.0]), np.array([[4.0], [4.0], [4.0]]), 0.5)
