@@ -10,7 +10,7 @@ help:  ## list the targets
 
 $(STAMP): requirements.txt
 	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install -q "$$(grep ^uv== requirements.txt)"
-	$(BIN)/uv pip install -q -r requirements.txt --python $(BIN)/python && touch $(STAMP)
+	$(BIN)/uv pip install -q --compile-bytecode -r requirements.txt --python $(BIN)/python && touch $(STAMP)
 
 setup: $(STAMP)  ## create .venv and install the lock
 
