@@ -13,35 +13,21 @@ from benchmarks import common
 
 def articles(seed):
     """Adam, batch 32, ten epochs, NumPy arrays into Keras's own compile and fit."""
-    from course_lib import data, runtime
+    from course_lib import runtime
 
     runtime.setup(seed=seed)
-    import keras
+    from keras import layers
 
-    digits = data.load("mnist")
-    x_train = digits.x_train.reshape(-1, 28, 28, 1).astype("float32") / 255
-    x_test = digits.x_test.reshape(-1, 28, 28, 1).astype("float32") / 255
-    model = keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            keras.layers.Conv2D(32, 3, activation="relu"),
-            keras.layers.MaxPooling2D(),
-            keras.layers.Conv2D(64, 3, activation="relu"),
-            keras.layers.MaxPooling2D(),
-            keras.layers.Flatten(),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return common.timed_fit(
-        model,
-        10,
-        lambda model: model.evaluate(x_test, digits.y_test, batch_size=1000, verbose=0)[1],
-        x=x_train,
-        y=digits.y_train,
-        batch_size=32,
-    )
+    recipe = [
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ]
+    return common.as_articles(recipe, (28, 28, 1), batch_size=32)
 
 
 def ours(seed):

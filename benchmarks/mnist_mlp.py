@@ -13,31 +13,17 @@ from benchmarks import common
 
 def articles(seed):
     """Adam, batch 64, ten epochs, NumPy arrays into Keras's own compile and fit."""
-    from course_lib import data, runtime
+    from course_lib import runtime
 
     runtime.setup(seed=seed)
-    import keras
+    from keras import layers
 
-    digits = data.load("mnist")
-    x_train = digits.x_train.reshape(-1, 784).astype("float32") / 255
-    x_test = digits.x_test.reshape(-1, 784).astype("float32") / 255
-    model = keras.Sequential(
-        [
-            keras.Input((784,)),
-            keras.layers.Dense(256, activation="relu"),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return common.timed_fit(
-        model,
-        10,
-        lambda model: model.evaluate(x_test, digits.y_test, batch_size=1000, verbose=0)[1],
-        x=x_train,
-        y=digits.y_train,
-        batch_size=64,
-    )
+    recipe = [
+        layers.Dense(256, activation="relu"),
+        layers.Dense(128, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ]
+    return common.as_articles(recipe, (784,), batch_size=64)
 
 
 def ours(seed):

@@ -110,6 +110,8 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
         )
         model.compile(**compiling)
     _check(model, x, y, batch_size, epochs)
+    if model.built and not model.optimizer.built and _num_replicas(model) == 1:
+        model.optimizer.build(model.trainable_variables)  # or TensorFlow traces a step twice
     feed = {"x": x, "y": y, "batch_size": batch_size, "shuffle": True}
     if keras.config.backend() == "tensorflow":
         feed = {"x": _tensorflow_batches(x, y, batch_size, seed), "shuffle": False}

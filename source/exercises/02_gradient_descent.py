@@ -2,7 +2,7 @@
 r"""
 # Exercises: gradient descent
 
-Five questions on [chapter 02](../02_gradient_descent.ipynb), about 45 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in a few seconds, answered or not.
+Five questions on [chapter 02](../02_gradient_descent.ipynb), 15 points, about 45 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in a few seconds, answered or not.
 """
 
 # %% [markdown]
@@ -248,6 +248,12 @@ def other_push(push):
     )
 
 
+def as_pytorch(theta, velocity, gradient, learning_rate, beta):
+    """PyTorch's form, in which the learning rate stays outside the velocity."""
+    velocity = beta * velocity + gradient
+    return theta - learning_rate * velocity, velocity
+
+
 def backwards(theta, velocity, gradient, learning_rate, beta):
     new, velocity = momentum_oracle(
         theta, velocity, gradient, learning_rate, beta
@@ -267,6 +273,8 @@ momentum_mistakes = {
     "This is Nesterov's variant, which looks one step ahead.": lambda *a: (
         momentum_oracle(*a, nesterov=True)
     ),
+    "This is PyTorch's form. In the chapter's the velocity is a step: it "
+    "holds the learning rate.": as_pytorch,
 }
 
 # %%
@@ -328,11 +336,15 @@ def adam(
 
 
 # %%
-def adam_oracle(theta, gradients, learning_rate, **options):
+def adam_oracle(
+    theta, gradients, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
+):
     """Keras's Adam, handed the same gradients."""
-    optimizer = keras.optimizers.Adam(learning_rate, **options)
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2)
     variable = keras.Variable(theta, dtype="float32")
-    for g in gradients:
+    for t, g in enumerate(gradients, start=1):
+        # Keras adds ε before it corrects v, the paper after it
+        optimizer.epsilon = epsilon * np.sqrt(1 - beta_2**t)
         optimizer.apply([keras.ops.convert_to_tensor(g, "float32")], [variable])
     return np.array(keras.ops.convert_to_numpy(variable))
 
@@ -341,21 +353,28 @@ def adam_oracle(theta, gradients, learning_rate, **options):
 def distorted(kind):
     """Adam with one part changed, from its two means written as weighted sums."""
 
-    def wrong(theta, gradients, learning_rate):
+    def wrong(theta, gradients, rate, b1=0.9, b2=0.999, epsilon=1e-7):
         for t in range(1, len(gradients) + 1):
             age, g = np.arange(t)[::-1, None], gradients[:t]
-            m, v = (
-                0.1 * np.sum(0.9**age * g, axis=0),
-                0.001 * np.sum(0.999**age * g**2, axis=0),
+            m = (1 - b1) * np.sum(b1**age * g, axis=0)
+            v = (1 - b2) * np.sum(b2**age * g**2, axis=0)
+            m_fix, v_fix = 1 - b1**t, 1 - b2**t
+            root = np.sqrt(v / v_fix)
+            theta = (
+                theta
+                - {
+                    "uncorrected": rate * m / (np.sqrt(v) + epsilon),
+                    "no power": rate
+                    * m
+                    / (1 - b1)
+                    / (np.sqrt(v / (1 - b2)) + epsilon),
+                    "no root": rate * (m / m_fix) / (v / v_fix + epsilon),
+                    "first only": rate * (m / m_fix) / (np.sqrt(v) + epsilon),
+                    "uphill": -rate * (m / m_fix) / (root + epsilon),
+                    "inside": rate * (m / m_fix) / np.sqrt(v / v_fix + epsilon),
+                    "none": rate * (m / m_fix) / root,
+                }[kind]
             )
-            m_fix, v_fix = 1 - 0.9**t, 1 - 0.999**t
-            update = {
-                "uncorrected": m / np.sqrt(v),
-                "no root": (m / m_fix) / (v / v_fix),
-                "first only": (m / m_fix) / np.sqrt(v),
-                "uphill": -(m / m_fix) / np.sqrt(v / v_fix),
-            }[kind]
-            theta = theta + -learning_rate * update
         return theta
 
     return wrong
@@ -373,7 +392,22 @@ adam_mistakes = {
     "cancel.": distorted("no root"),
     "It walks uphill: the step is subtracted.": distorted("uphill"),
     "β₁ and β₂ are the wrong way round: the squares have the longer "
-    "memory.": lambda *a: adam_oracle(*a, beta_1=0.999, beta_2=0.9),
+    "memory.": lambda theta, g, rate, b1=0.9, b2=0.999: adam_oracle(
+        theta, g, rate, b2, b1
+    ),
+    "β₁ and β₂ are arguments: use what is given.": lambda theta, g, rate, *_: (
+        adam_oracle(theta, g, rate)
+    ),
+}
+
+# %%
+adam_mistakes |= {
+    "For tiny gradients the step is far too small: ε stands inside the root "
+    "of v̂.": distorted("inside"),
+    "Where is ε? With tiny gradients it shows.": distorted("none"),
+    "The correction weakens with t: 1 − β to the power of t.": distorted(
+        "no power"
+    ),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "adam_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -383,7 +417,8 @@ checks.function(
     expected=adam_oracle,
     cases=[
         (np.array([1.0, 2.0]), given, 0.1),
-        (np.array([0.0, 1.0]), given[::-1], 0.02),
+        (np.array([0.0, 1.0]), given[::-1], 0.02, 0.8, 0.95),
+        (np.array([0.0, 0.0]), 1e-6 * given, 1.0),
     ],
     tolerance=1e-4,
     mistakes=adam_mistakes,
@@ -394,6 +429,13 @@ assert np.allclose(hidden, [1.5], atol=1e-5)
 assert np.allclose(
     adam(np.array([0.0, 0.0]), given, 0.1),
     adam_oracle(np.zeros(2), given, 0.1),
+    atol=1e-4,
+)
+hidden = adam(np.array([0.0]), np.full((3, 1), 1e-6), 1.0, 0.7, 0.9, 1e-6)
+assert np.allclose(hidden, [-1.5], atol=1e-4)
+assert np.allclose(
+    adam(np.array([1.0, 2.0]), given, 0.1, 0.7, 0.9),
+    adam_oracle(np.array([1.0, 2.0]), given, 0.1, 0.7, 0.9),
     atol=1e-4,
 )
 ### END HIDDEN TESTS
@@ -473,7 +515,7 @@ assert round(batch_size) == 1152
 
 # %% [markdown]
 r"""
-**(c)** A mini-batch run with a constant learning rate fell quickly and has hovered at the same loss for ten passes, above the floor that the exact solution reaches. You may make one change, and the run may not cost more. Which one lowers the loss?
+**(c)** A mini-batch run with a constant learning rate fell quickly and has hovered at the same loss for ten passes, above the floor that the exact solution reaches. You may make one change, and the run may not cost more. Which one lowers the loss? Answer with a letter in quotes.
 
 - A: multiply the learning rate by 4, because the run is stuck.
 - B: halve the batch size, for more steps a pass.
@@ -506,5 +548,5 @@ checks.value(
     },
 )
 ### BEGIN HIDDEN TESTS
-assert letter == "C"
+assert str(letter).strip().upper() == "C"
 ### END HIDDEN TESTS

@@ -2,7 +2,7 @@
 r"""
 # Exercises: the multilayer perceptron
 
-Five questions on [chapter 05](../05_mlp.ipynb), about 60 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in about ten seconds, answered or not.
+Five questions on [chapter 05](../05_mlp.ipynb), 12 points, about 60 minutes. An answer starts as `...` or as a function that raises `NotImplementedError`; replace it and run the check below it. A check that finds an answer wrong says why, if it can. The notebook runs in about ten seconds, answered or not.
 """
 
 # %% [markdown]
@@ -73,6 +73,9 @@ checks.function(
         ),
         "A layer has a bias for each of its units, not one for all.": lambda s: (
             by_keras(s) - sum(s[1:]) + len(s) - 1
+        ),
+        "Biases go with a layer's outputs, not with its inputs.": lambda s: (
+            by_keras(s) + s[0] - s[-1]
         ),
         "The last layer is missing; it has weights and biases as well.": lambda s: (
             by_keras(s[:-1])
@@ -359,7 +362,10 @@ check_patient("A", patient_a)
 check_patient("B", patient_b)
 check_patient("C", patient_c)
 ### BEGIN HIDDEN TESTS
-assert [patient_a, patient_b, patient_c] == [ward["A"], ward["B"], ward["C"]]
+_said = [
+    str(said).strip().lower() for said in (patient_a, patient_b, patient_c)
+]
+assert _said == [ward["A"], ward["B"], ward["C"]]
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -393,5 +399,5 @@ checks.value(
     },
 )
 ### BEGIN HIDDEN TESTS
-assert conclusion == "b"
+assert str(conclusion).strip().lower() == "b"
 ### END HIDDEN TESTS
