@@ -10,7 +10,7 @@ class ClaimError(AssertionError):
     """A lesson claims something that this run does not show."""
 
 
-def claim(name, value, *, at_least=None, at_most=None, percent=None):
+def claim(name, value, *, at_least=None, at_most=None, percent=None, examples=None):
     """Check a measured value against its band and print a line that no machine changes.
 
     Args:
@@ -20,6 +20,8 @@ def claim(name, value, *, at_least=None, at_most=None, percent=None):
         at_least: lower end of the band, or `None`.
         at_most: upper end of the band, or `None`.
         percent: bool, overrides the rule on the name.
+        examples: int, how many examples an accuracy was measured on. The line then also
+            says its error bar, `error_bar` at the end of the band nearest to one half.
 
     Raises:
         ClaimError: the value is outside the band, or is not a finite number.
@@ -31,6 +33,8 @@ def claim(name, value, *, at_least=None, at_most=None, percent=None):
     ✓ test accuracy ≥ 99.0 %
     >>> claim("steps to converge", 12, at_least=10, at_most=20)
     ✓ 10 ≤ steps to converge ≤ 20
+    >>> claim("test accuracy", 0.9912, at_least=0.99, examples=10_000)
+    ✓ test accuracy ≥ 99.0 % (of 10,000: ± 0.20 points)
     """
     if at_least is None and at_most is None:
         raise ValueError("A claim needs a band: at_least=, at_most= or both. Received: neither.")
@@ -46,7 +50,31 @@ def claim(name, value, *, at_least=None, at_most=None, percent=None):
     below = at_most is None or value <= at_most
     if not (np.isfinite(value) and above and below):
         raise ClaimError(f"Expected {statement}. Received: {_show(value, percent, digits=6)}.")
+    if examples is not None:
+        edges = [edge for edge in (at_least, at_most) if edge is not None]
+        points = 100 * error_bar(min(edges, key=lambda edge: abs(edge - 0.5)), examples)
+        statement += f" (of {examples:,}: ± {points:.2f} points)"
     print(f"✓ {statement}")
+
+
+def error_bar(accuracy, num_examples):
+    """Half the width of an accuracy's 95 % interval.
+
+    Args:
+        accuracy: float or array from 0 to 1, the share of right answers.
+        num_examples: int, how many independent examples it was measured on.
+
+    Returns:
+        float or array, 1.96 standard errors, as a fraction like the accuracy.
+
+    Example:
+
+    >>> round(float(error_bar(0.99, 10_000)), 4)
+    0.002
+
+    Source: the normal approximation of the binomial; too narrow within a few examples of 0 or 1.
+    """
+    return 1.96 * np.sqrt(accuracy * (1 - accuracy) / num_examples)
 
 
 def agree(name, *arrays, tolerance=1e-5):

@@ -116,18 +116,7 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
     if keras.config.backend() == "tensorflow":
         feed = {"x": _tensorflow_batches(x, y, batch_size, seed), "shuffle": False}
     if validation is not None:
-        x_valid, y_valid = (np.asarray(part) for part in validation)
-        if x_valid.shape[1:] != x.shape[1:]:
-            raise ValueError(
-                f"Expected validation inputs of shape (n, *{x.shape[1:]}), as in training. "
-                f"Received: {x_valid.shape}. Were both prepared in the same way?"
-            )
-        size = min(max(batch_size, 512), len(x_valid))
-        size -= size % _num_replicas(model)
-        _check(model, x_valid, y_valid, size, epochs, name="validation")
-        feed |= {"validation_data": (x_valid, y_valid), "validation_batch_size": size}
-        if keras.config.backend() == "tensorflow":
-            feed["validation_data"] = _tensorflow_batches(x_valid, y_valid, size)
+        feed |= _validation_feed(model, x, validation, batch_size)
     clock = _Clock(len(x), batch_size, epochs)
     watchers = [clock, *callbacks]
     if runtime.frontend() != "none":
@@ -147,6 +136,22 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
     if clock.failure:
         raise NonFiniteLoss(_what_to_try(clock, model), clock.result())
     return clock.result()
+
+
+def _validation_feed(model, x, validation, batch_size):
+    """What `model.fit` needs to evaluate after each epoch, checked as the training data are."""
+    x_valid, y_valid = (np.asarray(part) for part in validation)
+    if x_valid.shape[1:] != x.shape[1:]:
+        raise ValueError(
+            f"Expected validation inputs of shape (n, *{x.shape[1:]}), as in training. "
+            f"Received: {x_valid.shape}. Were both prepared in the same way?"
+        )
+    size = min(max(batch_size, 512), len(x_valid))
+    size -= size % _num_replicas(model)
+    _check(model, x_valid, y_valid, size, 1, name="validation")
+    if keras.config.backend() == "tensorflow":
+        return {"validation_data": _tensorflow_batches(x_valid, y_valid, size)}
+    return {"validation_data": (x_valid, y_valid), "validation_batch_size": size}
 
 
 def _tensorflow_batches(x, y, batch_size, seed=None):

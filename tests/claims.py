@@ -40,7 +40,7 @@ def measure(path):
 
     claims = []
 
-    def record(name, value, *, at_least=None, at_most=None, percent=None):
+    def record(name, value, *, at_least=None, at_most=None, percent=None, examples=None):
         row = {"claim": name, "at_least": at_least, "at_most": at_most, "value": float(value)}
         claims.append(row)
 

@@ -87,6 +87,24 @@ def test_claim_prints_fractions_in_percent(name, percent, expected, capsys):
     assert said(capsys, checks.claim, name, 0.5, at_least=0.5, percent=percent) == expected
 
 
+@pytest.mark.parametrize(
+    "band, expected",
+    [
+        ({"at_least": 0.98, "at_most": 0.99}, "(of 400: ± 1.37 points)"),  # the wider of the two
+        ({"at_most": 0.5}, "(of 400: ± 4.90 points)"),
+    ],
+)
+def test_claim_about_counted_examples_says_its_error_bar(band, expected, capsys):
+    line = said(capsys, checks.claim, "accuracy", band["at_most"], **band, examples=400)
+    assert line.endswith(expected)
+
+
+def test_error_bar_is_that_of_a_simulated_experiment():
+    right = np.random.default_rng(0).binomial(400, 0.9, size=20_000) / 400
+    inside = np.abs(right - 0.9) <= checks.error_bar(0.9, 400)
+    assert 0.93 <= inside.mean() <= 0.97
+
+
 def test_claim_that_fails_names_the_band_and_the_value():
     with pytest.raises(checks.ClaimError, match=r"test accuracy ≥ 99\.0 %.*Received: 97\.123 %"):
         checks.claim("test accuracy", 0.97123, at_least=0.99)

@@ -101,7 +101,9 @@ loss, accuracy = model.evaluate(
 print(f"right on {accuracy:.1%} of 10,000 unseen digits")
 
 # %%
-checks.claim("test accuracy", accuracy, at_least=0.93, at_most=0.955)
+checks.claim(
+    "test accuracy", accuracy, at_least=0.93, at_most=0.955, examples=10_000
+)
 
 # %% [markdown]
 r"""
@@ -122,7 +124,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-The line that says `claim` is how this course keeps its word. Every number that a chapter asserts is checked, in a range that ten differently seeded runs all met, whenever the tests run and whenever *you* run the notebook. Change the model and break the claim: that is what it is for.
+The line that says `claim` is how this course keeps its word. Every number that a chapter asserts is checked, in a range that ten differently seeded runs all met, whenever the tests run and whenever *you* run the notebook. Change the model and break the claim: that is what it is for. The ± is the **error bar**: on ten thousand *other* digits the same model would be right about as often, give or take that much, 19 times out of 20.
 """
 
 # %% [markdown]

@@ -492,13 +492,13 @@ table
 
 # %%
 bands = {
-    "one-cycle": (0.5, 1.8),
-    "constant 0.003": (0.2, 1.8),
-    "batch 64": (0.0, 2.0),
-    "batch 1,024": (-2.6, -0.8),
-    "dropout 0.2": (-0.6, 0.6),
+    "one-cycle": (0.5, 2.5),
+    "constant 0.003": (0.2, 2.2),
+    "batch 64": (0.0, 2.4),
+    "batch 1,024": (-4.2, -1.6),
+    "dropout 0.2": (-1.2, 1.4),
     "weight decay 0.004": (-0.3, 0.3),
-    "the same, another seed": (-0.8, 0.8),
+    "the same, another seed": (-1.2, 1.2),
 }
 for name, (low, high) in bands.items():
     checks.claim(
@@ -510,7 +510,7 @@ for name, (low, high) in bands.items():
 
 # %% [markdown]
 r"""
-**Answer: (d)**, with (a) close behind, and ahead with some seeds. Read the table with its second row in hand: a new seed, which changes nothing that one could call better, moves the accuracy too, sometimes by half a point. That is the ruler for all other rows. (The error bar in the table knows only about the 5,000 images, not about the random weights.)
+**Answer: (d)**, with (a) close behind, and ahead with some seeds. Read the table with its second row in hand: a new seed, which changes nothing that one could call better, moves the accuracy too, sometimes by more than half a point. That is the ruler for all other rows. (The error bar in the table knows only about the 5,000 images, not about the random weights.)
 
 - **One-cycle** is a gain in every one of ten repetitions of this chapter, at no cost. Read it beside the row *constant 0.003*: most of the gain is the larger rate. What the cycle adds is that a high peak becomes safe, and that the descent to zero takes the last of the noise away.
 - **Batch 64** is a gain in all ten as well: four times the steps for the same images. Weigh it against the images per second that it costs. **Batch 1,024** is a loss in all ten: a quarter of the steps, none of them longer.
@@ -593,17 +593,17 @@ turned = plain["val_loss"].iloc[-1] / plain["val_loss"].min()
 checks.claim(
     "training loss, no regularisation", plain["loss"].iloc[-1], at_most=0.01
 )
-checks.claim("its validation loss, end over lowest", turned, at_least=1.01)
+checks.claim("its validation loss, end over lowest", turned, at_least=1.03)
 checks.claim(
     "weight decay's validation loss over its",
     end["weight decay 0.5"],
-    at_most=0.96,
+    at_most=0.93,
 )
 checks.claim(
     "dropout's validation loss over its", end["dropout 0.5"], at_most=1.0
 )
 gap = max(reached.values()) - min(reached.values())
-checks.claim("largest gap in validation accuracy", gap, at_most=0.012)
+checks.claim("largest gap in validation accuracy", gap, at_most=0.015)
 
 # %% [markdown]
 r"""
@@ -684,12 +684,15 @@ table["right of 10,000"] = [
 table
 
 # %%
-checks.claim("test accuracy", accuracy, at_least=0.98, at_most=0.99)
+checks.claim(
+    "test accuracy", accuracy, at_least=0.98, at_most=0.99, examples=10_000
+)
 checks.claim(
     "test accuracy of the article's recipe",
     accuracy_of_article,
     at_least=0.94,
     at_most=0.965,
+    examples=10_000,
 )
 passes = int(np.argmax(loss_of_ours < loss_of_article[-1])) + 1
 checks.claim(
@@ -697,7 +700,7 @@ checks.claim(
     passes,
     at_most=2,
 )
-checks.claim("training loss at the end", loss_of_ours[-1], at_most=0.03)
+checks.claim("training loss at the end", loss_of_ours[-1], at_most=0.035)
 
 # %% [markdown]
 r"""
@@ -916,7 +919,10 @@ print(f"the article's recipe took {article.seconds:.0f} s")
 
 # %%
 checks.claim(
-    "validation accuracy at half the size", fast_accuracy, at_least=0.97
+    "validation accuracy at half the size",
+    fast_accuracy,
+    at_least=0.97,
+    examples=5000,
 )
 
 # %% [markdown]
@@ -993,9 +999,17 @@ for name, loss in losses.items():
 
 # %%
 checks.claim(
-    "validation accuracy as published", reached["as published"], at_most=0.88
+    "validation accuracy as published",
+    reached["as published"],
+    at_most=0.88,
+    examples=5000,
 )
-checks.claim("validation accuracy repaired", reached["repaired"], at_least=0.89)
+checks.claim(
+    "validation accuracy repaired",
+    reached["repaired"],
+    at_least=0.89,
+    examples=5000,
+)
 
 # %% [markdown]
 r"""

@@ -143,8 +143,14 @@ checks.claim(
     mlp_accuracy[0],
     at_least=0.955,
     at_most=0.985,
+    examples=2500,
 )
-checks.claim("MLP's accuracy, moved by 4 pixels", mlp_accuracy[4], at_most=0.45)
+checks.claim(
+    "MLP's accuracy, moved by 4 pixels",
+    mlp_accuracy[4],
+    at_most=0.45,
+    examples=2500,
+)
 
 # %% [markdown]
 r"""
@@ -784,13 +790,15 @@ checks.claim(
     table["accuracy"].iloc[0],
     at_least=0.975,
     at_most=0.988,
+    examples=10_000,
 )
-checks.claim(
-    "recipe's accuracy, 1 epoch", table["accuracy"].iloc[1], at_least=0.99
-)
-checks.claim(
-    "recipe's accuracy, 2 epochs", table["accuracy"].iloc[2], at_least=0.991
-)
+for row, epochs, at_least in ((1, "1 epoch", 0.99), (2, "2 epochs", 0.991)):
+    checks.claim(
+        f"recipe's accuracy, {epochs}",
+        share.iloc[row],
+        at_least=at_least,
+        examples=10_000,
+    )
 checks.claim(
     "errors, recipe over constant rate, 1 epoch",
     errors.iloc[1] / errors.iloc[0],
@@ -821,7 +829,12 @@ print(
 print(f"{rate * training_operations(large) / 190e9:.0%} of 190 GFLOP/s")
 
 # %%
-checks.claim("large network's test accuracy", large_accuracy, at_least=0.99)
+checks.claim(
+    "large network's test accuracy",
+    large_accuracy,
+    at_least=0.99,
+    examples=10_000,
+)
 
 # %% [markdown]
 r"""
@@ -858,13 +871,17 @@ plots.show(
 
 # %%
 checks.claim(
-    "CNN's accuracy, moved by 2 pixels", cnn_accuracy[2], at_least=0.95
+    "CNN's accuracy, moved by 2 pixels",
+    cnn_accuracy[2],
+    at_least=0.95,
+    examples=2500,
 )
 checks.claim(
     "CNN's accuracy, moved by 4 pixels",
     cnn_accuracy[4],
     at_least=0.5,
     at_most=0.95,
+    examples=2500,
 )
 checks.claim(
     "CNN's lead in accuracy, moved by 4 pixels",
@@ -1004,7 +1021,11 @@ print(f"{garment_accuracy:.1%} of 10,000 after {result.seconds:.0f} s")
 
 # %%
 checks.claim(
-    "test accuracy on garments", garment_accuracy, at_least=0.87, at_most=0.91
+    "test accuracy on garments",
+    garment_accuracy,
+    at_least=0.87,
+    at_most=0.91,
+    examples=10_000,
 )
 
 # %% tags=["nbval-ignore-output"]
