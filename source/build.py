@@ -83,6 +83,29 @@ def differences(wanted, path):
     return found
 
 
+def take_outputs(wanted, path):
+    """Give `wanted` the outputs of the notebook stored at `path`, if their code is the same.
+
+    Returns:
+        bool, whether it was: every code cell alike, in the same order, and executed.
+    """
+    if not path.exists():
+        return False
+    stored = nbformat.read(path, as_version=4).cells
+    stored, cells = (
+        [cell for cell in part if cell.cell_type == "code"] for part in (stored, wanted.cells)
+    )
+    alike = len(stored) == len(cells) and all(
+        (old.source, _kept(old.metadata)) == (new.source, _kept(new.metadata))
+        and old.execution_count is not None
+        for old, new in zip(stored, cells, strict=True)
+    )
+    if alike:
+        for old, new in zip(stored, cells, strict=True):
+            new.outputs, new.execution_count = old.outputs, old.execution_count
+    return alike
+
+
 def execute(notebook, folder):
     """Run a notebook from a clean kernel in `folder`; return its wall seconds and peak MB."""
     client = nbclient.NotebookClient(
@@ -162,6 +185,10 @@ def _build(path, notebook, force):
     name = path.relative_to(ROOT)
     if not force and not differences(notebook, path):
         print(f"{name}: up to date")
+        return
+    if not force and take_outputs(notebook, path):
+        nbformat.write(notebook, path)
+        print(f"{name}: only prose had changed, outputs kept")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"{name}: running …", end="", flush=True)

@@ -1,5 +1,6 @@
 """From a source to its notebooks, and how pytest treats notebooks that fail."""
 
+import copy
 import os
 import re
 import subprocess
@@ -54,6 +55,23 @@ def test_student_edition_cuts_solutions_and_hidden_tests(solved):
     ]
     assert "secret" in solved.cells[1].source, "the solved edition is untouched"
     assert solved.cells[1].metadata["nbgrader"]["grade_id"] == "a"
+
+
+def test_prose_is_renewed_without_running_the_code(solved, tmp_path):
+    path = tmp_path / "99_topic.ipynb"
+    stored = copy.deepcopy(solved)
+    for number, cell in enumerate(stored.cells[1:], start=1):
+        cell.execution_count, cell.outputs = number, [nbformat.v4.new_output("stream", text="42")]
+    stored.cells[0].source = "# Titel"
+    nbformat.write(stored, path)
+    wanted = copy.deepcopy(solved)
+    assert build.take_outputs(wanted, path)
+    assert wanted.cells[0].source == "# Title"
+    assert wanted.cells[3].outputs[0].text == "42"
+    changed = copy.deepcopy(solved)
+    changed.cells[2].source = "answer = 43"
+    assert not build.take_outputs(changed, path)
+    assert changed.cells[3].outputs == []
 
 
 def test_differences_name_the_cell(solved, tmp_path):

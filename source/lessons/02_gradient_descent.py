@@ -419,7 +419,7 @@ pd.DataFrame(rows).T.map("{:.3g}".format)
 r"""
 **Answer: (c).** The curvature is made of products $x_i x_j$, so it grows with the *square* of the inputs' scale: $255^2 = 65{,}025$. (b) forgets that $x$ enters twice, once in the prediction and once in the gradient.
 
-Here is what [chapter 00](00_start_here.ipynb) promised to explain. Delete its `/ 255.0` and the same learning rate meets a landscape that is 65,025 times as curved. (That holds for this regression and for the first layer of a network. Chapter 00's optimizer is Adam, which survives it, with more mistakes; the section on Adam says how.) And look at the third row: a single column in other units, here the constant that a bias needs, brings the condition number from hundreds to hundreds of thousands. **Standardising**, which gives each column mean 0 and variance 1, makes the units drop out of the whole question and is the cheapest repair there is.
+Here is what [chapter 00](00_start_here.ipynb) promised to explain. Delete its `/ 255.0` and the same learning rate meets a landscape that is 65,025 times as curved. (That holds for this regression and for the first layer of a network. Chapter 00's optimizer is Adam, which survives it, with more mistakes; the section on Adam says how.) And look at the third row: a single column in other units, here the constant that a bias needs, brings the condition number from hundreds to hundreds of thousands. Standardising ([chapter 01](01_data.ipynb)), which gives each column mean 0 and variance 1, makes the units drop out of the whole question and is the cheapest repair there is.
 
 Is $2/c_{\max}$ really the edge on these data? Go one percent below and one percent above it.
 """
@@ -530,11 +530,11 @@ r"""
 
 The gradient so far looked at all 60,000 examples before it moved. But it is a mean, and a mean can be estimated from a sample. Three ways have names:
 
-- **batch** gradient descent: all $n$ examples for each step;
+- **batch gradient descent**: all $n$ examples for each step;
 - **stochastic** gradient descent (SGD): one example for each step;
 - **mini-batch** gradient descent: $B$ examples for each step, and $B$ is the **batch size**.
 
-One walk through all the data, however it is divided into steps, is a **pass** or **epoch**. In practice the examples are shuffled, and shuffled anew for each pass.
+One walk through all the data, however it is divided into steps, is a **pass** or epoch. In practice the examples are shuffled, and shuffled anew for each pass.
 """
 
 

@@ -20,7 +20,7 @@ r"""
 r"""
 ## Before you start
 
-[Chapter 00](00_start_here.ipynb) for the four steps of training, [chapter 02](02_gradient_descent.ipynb) for mini-batches, the learning rate and Adam. From mathematics: the product of a matrix and a vector, and the logarithm. Chapters 03 and 04 treat losses and backpropagation in depth; the little that is needed of them is said here.
+[Chapter 00](00_start_here.ipynb) for the four steps of training, [chapter 01](01_data.ipynb) for the three parts of a data set, [chapter 02](02_gradient_descent.ipynb) for mini-batches, the learning rate and Adam. [Chapter 03](03_losses_and_activations.ipynb) derives the loss and [chapter 04](04_backpropagation.ipynb) the gradients; the little that is needed of both is recalled here. From mathematics: the product of a matrix and a vector, and the logarithm.
 """
 
 # %% [markdown]
@@ -73,7 +73,7 @@ print(x_train.shape, x_train.dtype, "from", x_train.min(), "to", x_train.max())
 
 # %% [markdown]
 r"""
-You will compare several recipes in this chapter, and each comparison is a choice. If you chose on the test images, the test would no longer tell how the winner does on digits that nobody has looked at. So 5,000 training images, drawn at random, are held out as the **validation set**: every choice is made on them. The test set stays shut until the recipe is fixed.
+You will compare several recipes in this chapter, and each comparison is a choice. If you chose on the test images, the test would no longer tell how the winner does on digits that nobody has looked at. So 5,000 training images, drawn at random, are held out as the validation set: every choice is made on them. The test set stays shut until the recipe is fixed.
 """
 
 # %%
@@ -88,7 +88,7 @@ print("kept shut:     ", x_test.shape)
 r"""
 ## One layer, three times
 
-A **dense layer** has $n$ inputs $x_i$ and $m$ outputs $z_j$. Every output weighs every input and adds a **bias** of its own:
+A dense layer has $n$ inputs $x_i$ and $m$ outputs $z_j$. Every output weighs every input and adds a bias of its own:
 
 $$z_j = \sum_{i=1}^{n} x_i W_{ij} + b_j$$
 
@@ -114,7 +114,7 @@ print("x", x.shape, "W", W.shape, "→ z", layer_with_loops(x, W, b).round(3))
 
 # %% [markdown]
 r"""
-The double sum is a matrix product, $z = xW + b$. It also takes a whole **batch** at once: with 32 images as the rows of $X$, the product $XW$ has 32 rows of outputs, and $b$ is added to each row. Keras calls the same thing `Dense`. Now at full size, the first layer of this chapter's network: 784 inputs, 256 outputs.
+The double sum is a matrix product, $z = xW + b$. It also takes a whole batch at once: with 32 images as the rows of $X$, the product $XW$ has 32 rows of outputs, and $b$ is added to each row. Keras calls the same thing `Dense`. Now at full size, the first layer of this chapter's network: 784 inputs, 256 outputs.
 """
 
 # %%
@@ -140,7 +140,7 @@ checks.agree("matrix and layer, all 32 images", by_matrix, by_layer)
 r"""
 The loop did one image of the 32, and you may have noticed that it took its time: 200,704 multiplications in Python. The matrix product hands them to code that uses every arithmetic unit of the processor.
 
-Two dense layers in a row would be no more than one, because the product of two matrices is a matrix. What makes depth worth something is a bend between them. Here it is the **ReLU**, $\max(0, z)$: a unit whose sum is negative stays silent.
+Two dense layers in a row would be no more than one, because the product of two matrices is a matrix. What makes depth worth something is a bend between them. Here it is the ReLU, $\max(0, z)$: a unit whose sum is negative stays silent.
 """
 
 # %%
@@ -158,7 +158,7 @@ A **multilayer perceptron** (MLP) is dense layers with such a bend after each bu
 
 ## Ten scores, one loss
 
-The last layer's ten numbers are **logits**: scores, one a digit, of any size and sign. **Softmax** turns them into probabilities, $\hat y_k = e^{z_k} / \sum_j e^{z_j}$, and **cross-entropy** is the price of the right digit's probability, $L = -\ln \hat y_{\text{right}}$: nothing if the network was certain and right, much if it was certain and wrong. Keras does both in one stable step if you say `from_logits=True`. Chapter 03 derives them; here is one image by hand.
+The last layer's ten numbers are logits: scores, one a digit, of any size and sign. Softmax turns them into probabilities, $\hat y_k = e^{z_k} / \sum_j e^{z_j}$, and cross-entropy is the price of the right digit's probability, $L = -\ln \hat y_{\text{right}}$: nothing if the network was certain and right, much if it was certain and wrong. Keras does both in one stable step if you say `from_logits=True`. [Chapter 03](03_losses_and_activations.ipynb) derives them; here is one image by hand.
 """
 
 # %%
@@ -184,7 +184,7 @@ checks.agree(
 
 # %% [markdown]
 r"""
-The scores favour 3, so a 3 is cheap, an 8 costs more, and a 6 most. (A **nat** is the unit of a natural logarithm.) **Backpropagation**, which chapter 04 builds, gives the derivative of this loss by every weight, and the optimizer of chapter 02 takes the step.
+The scores favour 3, so a 3 is cheap, an 8 costs more, and a 6 most. (A nat is the unit of a natural logarithm.) Backpropagation, which [chapter 04](04_backpropagation.ipynb) builds, gives the derivative of this loss by every weight, and the optimizer of chapter 02 takes the step.
 
 ## The same network, in three styles
 
@@ -329,7 +329,7 @@ It is a little above $\ln 10$, as the random weights prefer some digits to other
 
 ## The way articles train it
 
-Articles that introduce this network often report a training loss of 0.70 after the first epoch that falls to 0.16 after the tenth, and leave it at that. An **epoch** is one pass over the training images. Which recipe gives such numbers? The textbook's: plain gradient descent, $\theta \leftarrow \theta - \alpha \nabla L$, in batches of 64 with $\alpha = 0.01$. The course's `training.fit` compiles the model, feeds it, and keeps a history with a row an epoch.
+Articles that introduce this network often report a training loss of 0.70 after the first epoch that falls to 0.16 after the tenth, and leave it at that. An epoch is one pass over the training images. Which recipe gives such numbers? The textbook's: plain gradient descent, $\theta \leftarrow \theta - \alpha \nabla L$, in batches of 64 with $\alpha = 0.01$. The course's `training.fit` compiles the model, feeds it, and keeps a history with a row an epoch.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -609,7 +609,7 @@ checks.claim("largest gap in validation accuracy", gap, at_most=0.015)
 r"""
 **Answer: (c).** The network knows its 1,000 images by heart, all of them right, and goes on pushing their logits apart because that still lowers their loss. On images it does not know, it becomes *certain*, and where it is wrong, certainty is expensive: the validation loss climbs. (a) is what one hopes for; it holds only as long as there is more in the training images than the network can memorise.
 
-Look at the table twice. Weight decay (with a $\lambda$ that the arithmetic says can act in 300 steps) and dropout lower the validation *loss*. The validation *accuracy* moves by a point at most, with an error bar of about three quarters of a point: noise. What they buy here is not more right answers, it is more honest probabilities. If your product shows a confidence, or refuses to answer below one, that is worth a lot; chapter 06 measures it. More images would buy more than any of them: with 20,000 you have seen what the same network does.
+Look at the table twice. Weight decay (with a $\lambda$ that the arithmetic says can act in 300 steps) and dropout lower the validation *loss*. The validation *accuracy* moves by a point at most, with an error bar of about three quarters of a point: noise. What they buy here is not more right answers, it is more honest probabilities. If your product shows a confidence, or refuses to answer below one, that is worth a lot; [chapter 06](06_evaluation.ipynb) measures it. More images would buy more than any of them: with 20,000 you have seen what the same network does.
 
 ## The choice, and the test set, once
 

@@ -726,7 +726,7 @@ r"""
 The rate of learning is the other half of speed. A constant 0.001 is safe and slow. **One cycle** starts low, climbs to a peak that would be too wild to stay at, then descends to zero, so that the last steps average the noise away. Three further details, each a line:
 
 - inputs scaled to mean 0 and standard deviation 1, which we have done;
-- **label smoothing** of 0.1: the target for the right class is 0.91, and 0.01 for each other, so that the network is not driven to ever larger outputs for digits it already reads;
+- label smoothing ([chapter 05](05_mlp.ipynb)) of 0.1: the target for the right class is 0.91, and 0.01 for each other, so that the network is not driven to ever larger outputs for digits it already reads;
 - Adam's two memories shortened to $\beta_1 = 0.85$ and $\beta_2 = 0.97$, because a run of 500 steps is over before $\beta_2 = 0.999$, which averages over 1,000 steps, has seen enough.
 
 > **Predict, then run.** One pass over the digits, batch 128, the small network. Constant rate 0.001, Keras's default, gets about 98 % right. The one-cycle recipe makes
