@@ -486,6 +486,7 @@ checks.claim(
     accuracy(trained),
     at_least=0.945,
     at_most=0.975,
+    examples=1984,
 )
 print(f"error bar at 96 % of {n:,}: ± {100 * bar:.1f} points")
 
@@ -510,8 +511,8 @@ pd.DataFrame(table).T.map("{:.1%}".format)
 
 # %%
 by_entropy, by_squares = (accuracy(theta) for theta in rescued.values())
-checks.claim("accuracy, cross-entropy", by_entropy, at_least=0.9)
-checks.claim("accuracy, squared error", by_squares, at_most=0.2)
+checks.claim("accuracy, cross-entropy", by_entropy, at_least=0.9, examples=1984)
+checks.claim("accuracy, squared error", by_squares, at_most=0.2, examples=1984)
 
 # %% [markdown]
 r"""
@@ -1123,7 +1124,9 @@ checks.claim(
 )
 checks.claim("share that it calls a three", np.mean(z > 0), at_least=0.99)
 half_accuracy = np.mean((z > 0) == y38_test)
-checks.claim("accuracy of the half loss", half_accuracy, at_most=0.52)
+checks.claim(
+    "accuracy of the half loss", half_accuracy, at_most=0.52, examples=1984
+)
 
 # %% [markdown]
 r"""
@@ -1140,7 +1143,11 @@ repaired = train(whole_pull, start)
 checks.agree("repaired and cross-entropy", repaired, trained)
 whole_accuracy = accuracy(repaired)
 checks.claim(
-    "accuracy, repaired", whole_accuracy, at_least=0.945, at_most=0.975
+    "accuracy, repaired",
+    whole_accuracy,
+    at_least=0.945,
+    at_most=0.975,
+    examples=1984,
 )
 
 # %% [markdown]

@@ -368,7 +368,7 @@ The tenth epoch agrees with the articles. The first is of their size and above i
 
 Here are four things people turn, each against the same start: Adam with its usual $\alpha = 0.001$, batch 256, two epochs. To keep eight runs short, each reads the same 20,000 images twice; all are judged on the 5,000 validation images.
 
-- **Batch size.** A smaller batch gives more steps for the same images, each step noisier.
+- **The batch size.** A smaller batch gives more steps for the same images, each step noisier.
 - **Dropout** silences each hidden unit with probability $p$ in training, so that no unit can rely on one other; the survivors are scaled by $1/(1-p)$ so that sums keep their size, and in use nothing is dropped.
 - **Weight decay** shrinks every weight a little at each step: $\theta \leftarrow (1 - \alpha\lambda)\,\theta$, then Adam's step. That is AdamW; Keras proposes $\lambda = 0.004$.
 - **One-cycle learning rate.** $\alpha$ rises from a low value to a peak five times the usual rate, then falls along a cosine to zero: large steps while there is far to go, small ones to settle.
