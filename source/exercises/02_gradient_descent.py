@@ -342,47 +342,47 @@ def adam_oracle(
     """Keras's Adam, handed the same gradients."""
     optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2)
     variable = keras.Variable(theta, dtype="float32")
-    for t, g in enumerate(gradients, start=1):
+    for step, g in enumerate(gradients):
         # Keras adds ε before it corrects v, the paper after it
-        optimizer.epsilon = epsilon * np.sqrt(1 - beta_2**t)
+        optimizer.epsilon = epsilon * np.sqrt(1 - beta_2 ** (step + 1))
         optimizer.apply([keras.ops.convert_to_tensor(g, "float32")], [variable])
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
 # %%
+def means(gradients, b1, b2):
+    """Adam's two means after the given gradients, as weighted sums."""
+    age = np.arange(len(gradients))[::-1, None]
+    m = (1 - b1) * np.sum(b1**age * gradients, axis=0)
+    return m, (1 - b2) * np.sum(b2**age * gradients**2, axis=0)
+
+
+# %%
 def distorted(kind):
-    """Adam with one part changed, from its two means written as weighted sums."""
+    """Adam with one part changed."""
 
     def wrong(theta, gradients, rate, b1=0.9, b2=0.999, epsilon=1e-7):
         for t in range(1, len(gradients) + 1):
-            age, g = np.arange(t)[::-1, None], gradients[:t]
-            m = (1 - b1) * np.sum(b1**age * g, axis=0)
-            v = (1 - b2) * np.sum(b2**age * g**2, axis=0)
+            m, v = means(gradients[:t], b1, b2)
             m_fix, v_fix = 1 - b1**t, 1 - b2**t
             root = np.sqrt(v / v_fix)
-            theta = (
-                theta
-                - {
-                    "uncorrected": rate * m / (np.sqrt(v) + epsilon),
-                    "no power": rate
-                    * m
-                    / (1 - b1)
-                    / (np.sqrt(v / (1 - b2)) + epsilon),
-                    "no root": rate * (m / m_fix) / (v / v_fix + epsilon),
-                    "first only": rate * (m / m_fix) / (np.sqrt(v) + epsilon),
-                    "uphill": -rate * (m / m_fix) / (root + epsilon),
-                    "inside": rate * (m / m_fix) / np.sqrt(v / v_fix + epsilon),
-                    "none": rate * (m / m_fix) / root,
-                }[kind]
-            )
+            steps = {
+                "uncorrected": m / (np.sqrt(v) + epsilon),
+                "no power": m / (1 - b1) / (np.sqrt(v / (1 - b2)) + epsilon),
+                "no root": (m / m_fix) / (v / v_fix + epsilon),
+                "first only": (m / m_fix) / (np.sqrt(v) + epsilon),
+                "uphill": -(m / m_fix) / (root + epsilon),
+                "inside": (m / m_fix) / np.sqrt(v / v_fix + epsilon),
+                "none": (m / m_fix) / root,
+            }
+            theta = theta - rate * steps[kind]
         return theta
 
     return wrong
 
 
-given = np.array([[1.0, -2.0], [0.5, 1.0], [2.0, -0.5], [-1.0, 3.0]])
-
 # %%
+given = np.array([[1.0, -2.0], [0.5, 1.0], [2.0, -0.5], [-1.0, 3.0]])
 adam_mistakes = {
     "The bias correction is missing: both means start at zero.": distorted(
         "uncorrected"

@@ -58,29 +58,32 @@ def by_keras(sizes):
     return keras.Model(inputs, outputs).count_params()
 
 
+# %%
+parameter_mistakes = {
+    "The biases are missing: one for each output of each layer.": lambda s: (
+        by_keras(s) - sum(s[1:])
+    ),
+    "The inputs have no biases; only units that add up do.": lambda s: (
+        by_keras(s) + s[0]
+    ),
+    "A layer has a bias for each of its units, not one for all.": lambda s: (
+        by_keras(s) - sum(s[1:]) + len(s) - 1
+    ),
+    "Biases go with a layer's outputs, not with its inputs.": lambda s: (
+        by_keras(s) + s[0] - s[-1]
+    ),
+    "The last layer is missing; it has weights and biases as well.": lambda s: (
+        by_keras(s[:-1])
+    ),
+}
+
 # %% nbgrader={"grade": true, "grade_id": "count_parameters_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "parameters of a perceptron",
     count_parameters,
     expected=by_keras,
     cases=[([784, 256, 128, 10],), ([8, 7, 6],), ([8, 7, 6, 5],)],
-    mistakes={
-        "The biases are missing: one for each output of each layer.": lambda s: (
-            by_keras(s) - sum(s[1:])
-        ),
-        "The inputs have no biases; only units that add up do.": lambda s: (
-            by_keras(s) + s[0]
-        ),
-        "A layer has a bias for each of its units, not one for all.": lambda s: (
-            by_keras(s) - sum(s[1:]) + len(s) - 1
-        ),
-        "Biases go with a layer's outputs, not with its inputs.": lambda s: (
-            by_keras(s) + s[0] - s[-1]
-        ),
-        "The last layer is missing; it has weights and biases as well.": lambda s: (
-            by_keras(s[:-1])
-        ),
-    },
+    mistakes=parameter_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 assert count_parameters([784, 256, 128, 10]) == 235_146
