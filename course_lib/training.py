@@ -84,7 +84,7 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
         seed: int, orders the shuffling on TensorFlow; elsewhere the seed of `setup` does.
         callbacks: list of `keras.callbacks.Callback`.
         **compiling: `optimizer`, `loss`, `metrics` and whatever else `model.compile` takes.
-            `steps_per_execution` is 16, 64 in a long run, unless you say otherwise.
+            `steps_per_execution` is 16 unless you say otherwise.
 
     Returns:
         `Result`.
@@ -105,9 +105,7 @@ def fit(model, x, y, *, epochs, batch_size=128, validation=None, seed=0, callbac
     """
     x, y = np.asarray(x), np.asarray(y)
     if compiling:
-        compiling.setdefault(
-            "steps_per_execution", _steps_per_execution(model, x, batch_size, epochs)
-        )
+        compiling.setdefault("steps_per_execution", _steps_per_execution(model, x, batch_size))
         model.compile(**compiling)
     _check(model, x, y, batch_size, epochs)
     if model.built and not model.optimizer.built and _num_replicas(model) == 1:
@@ -289,14 +287,13 @@ def _num_replicas(model):
     return getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
 
 
-def _steps_per_execution(model, x, batch_size, epochs=1):
+def _steps_per_execution(model, x, batch_size):
     """Several where Keras can: not on PyTorch, and TensorFlow's replicas fail with more than 1."""
     backend = keras.config.backend()
     if backend == "torch" or (backend == "tensorflow" and _num_replicas(model) > 1):
         return 1
     num_steps = -(-len(x) // max(1, batch_size))
-    long_run = epochs * num_steps > 4000  # worth the extra tracing
-    return min(STEPS_PER_EXECUTION * (4 if long_run else 1), max(1, num_steps))
+    return min(STEPS_PER_EXECUTION, max(1, num_steps))
 
 
 def _check_labels(model, x, y, name):
