@@ -225,12 +225,14 @@ class _Clock(keras.callbacks.Callback):
         self.close_epoch()
 
     def close_epoch(self):
+        """Keep the epoch's numbers as a row, if there are any; an interruption calls this too."""
         if self.logs:
             seconds = time.perf_counter() - self.start
             self.rows.append({"epoch": self.epoch + 1, **self.logs, "seconds": seconds})
         self.logs = {}
 
     def result(self):
+        """Sum up what was seen; the speed leaves out validation and the first execution."""
         seconds = time.perf_counter() - self.start
         startup, first_steps = self.first or (seconds, self.steps)
         steps_timed = self.steps - first_steps
