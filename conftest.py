@@ -31,6 +31,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_configure(config):
+    config.option.nbval_sanitize_with = str(NOTEBOOKS.parent / "tests" / "sanitize.cfg")
     chapter = config.getoption("--chapter")
     if chapter and not list(NOTEBOOKS.glob(f"{chapter}_*.ipynb")):
         known = ", ".join(path.name[:2] for path in sorted(NOTEBOOKS.glob("*.ipynb")))

@@ -167,15 +167,16 @@ def curves(history, *, title=None):
     return fig
 
 
-def images(pictures, titles=None, *, columns=10, size=0.7):
+def images(pictures, titles=None, *, columns=10, size=0.7, limits=(None, None)):
     """Lay pictures out in a grid.
 
     Args:
-        pictures: array (n, height, width) or (n, height, width, 3), any range; grey
-            pictures are shown with black as their lowest value.
+        pictures: array (n, height, width) or (n, height, width, 3), any range.
         titles: list of n str, or `None`.
         columns: int, pictures a row.
         size: inches, of one picture.
+        limits: (lowest, highest), the greys shown as black and as white; each picture's
+            own where `None`.
 
     Returns:
         matplotlib `Figure`; end with `plots.show(figure, "what it shows")`.
@@ -192,7 +193,8 @@ def images(pictures, titles=None, *, columns=10, size=0.7):
     for index, panel in enumerate(axes.flat):
         panel.set_axis_off()
         if index < len(pictures):
-            panel.imshow(pictures[index], cmap="gray", interpolation="nearest")
+            low, high = limits
+            panel.imshow(pictures[index], cmap="gray", interpolation="nearest", vmin=low, vmax=high)
             if titles:
                 panel.set_title(titles[index], fontsize=8, fontweight="normal")
     return fig
