@@ -79,6 +79,10 @@ f1_mistakes = {
         y, guess, pos_label=0
     ),
     "A factor of 2 is missing.": lambda *a: f1_oracle(*a) / 2,
+    "Another score, the Jaccard index: in F1 what was found counts twice, above "
+    "and below.": lambda y, guess: metrics.jaccard_score(
+        y, guess, zero_division=0
+    ),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "f1_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -183,6 +187,8 @@ checks.value(
         "p.": 6 / 114,
         "0.5 is right only where both errors cost the same.": 0.5,
         "That is a difference of prices, not a probability.": 114 - 6,
+        "That is a ratio of prices. Where is a probability at which both costs "
+        "are the same?": 114 / 6,
     },
 )
 ### BEGIN HIDDEN TESTS
@@ -209,12 +215,16 @@ def cheapest_threshold(y, score, miss, alarm):
 
 
 # %%
-def cheapest_oracle(y, score, miss, alarm, choose=np.argmin):
-    """From scikit-learn's ROC curve, without its first point, at infinity."""
+def total_costs(y, score, miss, alarm):
+    """Of each score as threshold, from scikit-learn's ROC curve."""
     curve = metrics.roc_curve(y, score, drop_intermediate=False)
-    fpr, tpr, thresholds = (part[1:] for part in curve)
+    fpr, tpr, thresholds = curve
     costs = miss * (1 - tpr) * np.sum(y) + alarm * fpr * np.sum(~y)
-    return thresholds[choose(costs)]
+    return costs[np.searchsorted(-thresholds, -score)]
+
+
+def cheapest_oracle(y, score, miss, alarm, choose=np.argmin):
+    return score[choose(total_costs(y, score, miss, alarm))]
 
 
 def next_lower(y, score, miss, alarm):
@@ -238,6 +248,17 @@ cheapest_mistakes = {
     "That is the most expensive threshold.": lambda *a: cheapest_oracle(
         *a, choose=np.argmax
     ),
+    "That is the lowest cost. Return the threshold that has it.": lambda *a: (
+        np.min(total_costs(*a))
+    ),
+    "That is a place in the list of scores. Return the score that stands "
+    "there.": lambda *a: np.argmin(total_costs(*a)),
+    "Only the misses are counted. A needless alarm has a price "
+    "too.": lambda y, s, miss, alarm: cheapest_oracle(y, s, miss, 0),
+    "Those are rates, each divided by another number. Multiply the prices with "
+    "counts.": lambda y, s, miss, alarm: cheapest_oracle(
+        y, s, miss / np.sum(y), alarm / np.sum(~y)
+    ),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "cheapest_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -258,6 +279,7 @@ hidden_y = np.array([1, 0, 1, 0, 0], dtype=bool)
 hidden_score = np.array([0.9, 0.7, 0.6, 0.4, 0.2])
 assert cheapest_threshold(hidden_y, hidden_score, 5, 1) == 0.6
 assert cheapest_threshold(hidden_y, hidden_score, 1, 5) == 0.9
+assert cheapest_threshold(hidden_y, hidden_score, 4, 5) == 0.9
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -279,7 +301,7 @@ def interval(num_right, n):
 
 
 # %%
-def interval_oracle(num_right, n, deviations=1.959964):
+def interval_oracle(num_right, n, deviations=1.96):
     """From SciPy's standard deviation of a count of n."""
     spread = scipy.stats.binom(n, num_right / n).std() / n
     ends = np.array([-1, 1]) * deviations * spread
@@ -307,6 +329,14 @@ interval_mistakes = {
     "n belongs under the root.": other_half_width(lambda w, n: w / np.sqrt(n)),
     "Half of it to each side is too narrow: 1.96 standard deviations up and 1.96 "
     "down.": other_half_width(lambda w, n: w / 2),
+    "n is missing under the root.": other_half_width(
+        lambda w, n: w * np.sqrt(n)
+    ),
+    "1.645 standard deviations hold nine times in ten, not 19 times in "
+    "20.": lambda *a: interval_oracle(*a, deviations=1.644854),
+    "Use 1.96; 2 is its rounded form.": lambda *a: interval_oracle(
+        *a, deviations=2
+    ),
     "That is an interval of the number of right answers. Divide by "
     "n.": lambda num_right, n: tuple(
         n * np.array(interval_oracle(num_right, n))
@@ -331,7 +361,7 @@ assert np.allclose(interval(90, 100), (0.8412, 0.9588), atol=1e-4)
 r"""
 ## Question 4: which model to ship (3 points)
 
-**(a)** Two models have read the same images. Return `"new"` if the new one is better by more than the error bar of the **paired** comparison, `"old"` if the old one is, and `"noise"` otherwise.
+**(a)** Two models have read the same images. Return `"new"` if the new one is better by more than the error bar of the **paired** comparison, `"old"` if the old one is, and `"undecided"` otherwise.
 """
 
 
@@ -342,15 +372,15 @@ def verdict(right_new, right_old):
     gained = np.sum(right_new & ~right_old)
     lost = np.sum(~right_new & right_old)
     if abs(gained - lost) <= 1.96 * np.sqrt(gained + lost):
-        return "noise"
+        return "undecided"
     return "new" if gained > lost else "old"
     ### END SOLUTION
 
 
 # %%
 def in_a_word(difference, bar):
-    """0 stands for noise, 1 for the new model, -1, the last, for the old one."""
-    return ("noise", "new", "old")[
+    """0 stands for undecided, 1 for the new model, -1, the last, for the old."""
+    return ("undecided", "new", "old")[
         int(np.sign(difference)) * (abs(difference) > bar)
     ]
 
@@ -382,12 +412,21 @@ def pair(gained, lost, both, neither):
     return new, np.repeat([False, True, True, False], counts)
 
 
+def bar_of_one(new, old):
+    bar = 1.96 * scipy.stats.sem(old, ddof=0)
+    return in_a_word(new.mean() - old.mean(), bar)
+
+
 # %%
 mcnemar = by_level(0.05)
-other_way = {"new": "old", "old": "new", "noise": "noise"}
+other_way = {"new": "old", "old": "new", "undecided": "undecided"}
 verdict_mistakes = {
     "The larger accuracy wins in your function, by however little. What is the "
-    "error bar of the difference?": by_level(1.0),
+    "error bar of the difference, and are both counts, or both "
+    "shares?": by_level(1.0),
+    "Your function always says undecided: are difference and bar both counts, or "
+    "both shares, and has the bar its root?": lambda *a: "undecided",
+    "That is the bar of one model, not of a difference.": bar_of_one,
     "Those are the error bars of two independent results. On the same images, "
     "only gained and lost count.": as_if_independent,
     "That is a bar of one standard deviation. Multiply by 1.96.": by_level(
@@ -396,7 +435,7 @@ verdict_mistakes = {
     "New and old are exchanged.": lambda *a: other_way[mcnemar(*a)],
     "A loss is a verdict as well: look at both signs.": lambda *a: mcnemar(
         *a
-    ).replace("old", "noise"),
+    ).replace("old", "undecided"),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "verdict_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -409,19 +448,21 @@ checks.function(
         pair(8, 26, 900, 66),
         pair(60, 45, 800, 95),
         pair(40, 36, 900, 24),
+        pair(19, 9, 972, 0),
+        pair(90, 20, 700, 190),
     ],
     mistakes=verdict_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 assert verdict(*pair(28, 12, 900, 60)) == "new"
 assert verdict(*pair(12, 28, 900, 60)) == "old"
-assert verdict(*pair(33, 22, 930, 15)) == "noise"
-assert verdict(*pair(0, 0, 90, 10)) == "noise"
+assert verdict(*pair(33, 22, 930, 15)) == "undecided"
+assert verdict(*pair(0, 0, 90, 10)) == "undecided"
 ### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
-**(b)** Model A is in your product. Three others are offered. Right answers are counted on the same 10,000 test images, gained and lost against A.
+**(b)** Model A is in your product. Three others are offered. Right answers are counted on the same 10,000 images, kept for this choice, gained and lost against A.
 
 | model | right | gained | lost | time for an answer | how it was chosen |
 |---|---|---|---|---|---|
@@ -517,6 +558,12 @@ ece_mistakes = {
     "That is the largest gap, the maximum calibration error.": distorted(
         lambda s, gap: np.abs(gap).max()
     ),
+    "The middle of a bin is not the mean confidence of the answers in "
+    "it.": lambda c, r, num_bins=10: ece_oracle(
+        (np.ceil(c * num_bins) - 0.5) / num_bins, r, num_bins
+    ),
+    "Divide by the number of answers: each gap is weighed with a "
+    "share.": lambda c, r, num_bins=10: len(r) * ece_oracle(c, r, num_bins),
     "num_bins is an argument: use what is given.": lambda c, r, num_bins=10: (
         ece_oracle(c, r)
     ),

@@ -108,7 +108,7 @@ The network is chapter 05's, 784-256-128-10, and so is the recipe for few images
 
 # %%
 def train(decay):
-    """Logits (20 epochs, n, 10) for the validation and for the test digits."""
+    """Logits (20, n, 10) by epoch: validation, test; at the end: training."""
     keras.utils.set_random_seed(run.seed)
     model = keras.Sequential([keras.Input(shape=(784,))])
     for units in (256, 128):
@@ -127,12 +127,13 @@ def train(decay):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     logits = np.stack(recorder.logits)
-    return logits[:, : len(x_valid)], logits[:, len(x_valid) :]
+    learned = keras.ops.convert_to_numpy(model(x_train, training=False))
+    return logits[:, : len(x_valid)], logits[:, len(x_valid) :], learned
 
 
 # %% tags=["nbval-ignore-output"]
-valid_by_epoch, test_by_epoch = train(decay=0.0)
-valid_decayed, test_decayed = train(decay=0.5)
+valid_by_epoch, test_by_epoch, z_train = train(decay=0.0)
+valid_decayed, test_decayed, _ = train(decay=0.5)
 z_valid, z_test = valid_by_epoch[-1], test_by_epoch[-1]
 guess = z_test.argmax(axis=1)
 print("logits, one row an image:", z_test.shape)
@@ -192,7 +193,7 @@ checks.claim(
 
 # %% [markdown]
 r"""
-The formula keeps its word. It knows only shares, though; for an F1 or an area under a curve there is no such line. The **bootstrap** needs no formula: draw $n$ images out of your $n$, *with* replacement, so that some come twice and some not at all; compute the score; do it a thousand times. The spread of the thousand scores is what another test set would have done to yours.
+The formula keeps its word. It knows only shares, though; for an F1 there is no such line, and for an area under a curve a long one. The **bootstrap** needs no formula: draw $n$ images out of your $n$, *with* replacement, so that some come twice and some not at all; compute the score; do it a thousand times. The spread of the thousand scores is what another test set would have done to yours.
 """
 
 
@@ -216,7 +217,7 @@ print(bootstrap(np.mean, tiny, times=8).round(2).tolist())
 means = bootstrap(np.mean, right)
 by_formula = error_bar(right.mean(), len(right))
 print(f"formula:   ± {100 * by_formula:.2f} points")
-print(f"bootstrap: ± {196 * means.std():.2f} points")
+print(f"bootstrap: ± {100 * 1.96 * means.std():.2f} points")
 
 # %%
 checks.claim(
@@ -242,7 +243,7 @@ r"""
 A report says that a new recipe lifts the accuracy on MNIST's 10,000 test digits from 98.1 % to 98.3 %. Each has an error bar, and the bar of the difference of two *independent* results is $1.96\sqrt{p_1(1-p_1)/n + p_2(1-p_2)/n}$.
 
 > **Predict, then run.** 0.2 points on 10,000 images are 20 more right answers. That is
-> (a) a gain beyond doubt, (b) noise, (c) a gain if the paper says so?
+> (a) a gain beyond doubt, (b) within the noise: undecided, (c) proof that the two recipes are equally good?
 
 Three more rows hold accuracies as chapters 05 and [08](08_cnn.ipynb) measure them, rounded.
 """
@@ -251,19 +252,20 @@ Three more rows hold accuracies as chapters 05 and [08](08_cnn.ipynb) measure th
 # %%
 def unpaired(p, q, n):
     """Error bar of q - p, each measured on n images of its own."""
+    # np.hypot(a, b) is the root of a² + b²: variances add
     return np.hypot(error_bar(p, n), error_bar(q, n))
 
 
 pairs = {
     "the report": (0.981, 0.983),
-    "05: articles' recipe, one-cycle": (0.955, 0.983),
+    "05: articles' recipe, one-cycle": (0.954, 0.983),
     "05's network, 08's network": (0.983, 0.992),
-    "08: one epoch, two epochs": (0.992, 0.994),
+    "08: one epoch, two epochs": (0.992, 0.993),
 }
 rows = {}
 for name, (p, q) in pairs.items():
     bar = unpaired(p, q, 10000)
-    verdict = "noise" if q - p <= bar else "a difference"
+    verdict = "undecided" if q - p <= bar else "a difference"
     rows[name] = [f"{100 * p:.1f} ± {100 * error_bar(p, 10000):.2f}"]
     rows[name] += [f"{100 * q:.1f} ± {100 * error_bar(q, 10000):.2f}"]
     rows[name] += [f"{100 * (q - p):.1f} ± {100 * bar:.2f}", verdict]
@@ -272,18 +274,19 @@ pd.DataFrame(rows, index=columns).T
 
 # %% [markdown]
 r"""
-**Answer: (b).** The difference has an error bar of 0.37 points, nearly twice its size. Its sign could as well be the other one. (a) tempts because 20 images are a count, and a count sounds exact. The steps from one chapter's recipe to the next are several times their bars. 08's second epoch is not. How many images would settle 98.1 against 98.3? Solve for the $n$ at which the bar equals the difference:
+**Answer: (b).** The difference has an error bar of 0.37 points, nearly twice its size, so its true sign may well be the other one. (a) tempts because 20 images are a count, and a count sounds exact. (c) is the opposite mistake: undecided means that these images cannot show a gain, not that there is none. The steps from one chapter's recipe to the next are several times their bars. The gain of chapter 08's second epoch is smaller than its bar, so it is undecided too. How many images would settle 98.1 against 98.3? Solve for the $n$ at which the bar equals the difference:
 """
 
 # %%
 p, q = 0.981, 0.983
 needed = 1.96**2 * (p * (1 - p) + q * (1 - q)) / (q - p) ** 2
-print(f"{needed:,.0f} images")
+print(f"{needed:,.0f} images: the bar is as wide as the difference")
+print(f"{2 * needed:,.0f} images: twice as many")
 print(f"80 % of 164 tasks: ± {100 * error_bar(0.8, 164):.1f} points")
 
 # %% [markdown]
 r"""
-The second line is for readers of leaderboards: HumanEval, on which language models that write programs are compared, has 164 tasks. Scores of 80 % and 84 % there do not tell two models apart.
+At the first number a true gain of 0.2 points is found only half of the time: the measured gain falls below 0.2, and so below the bar, as often as above. With twice as many images it is found about four times in five. The third line is for readers of leaderboards: HumanEval, on which language models that write programs are compared, has 164 tasks. Two scores of 80 % and 84 %, with nothing else known, do not tell two models apart there. The next section says what would.
 
 ### The same images, compared in pairs
 
@@ -329,7 +332,7 @@ checks.claim("points gained", 100 * gain, at_least=-0.9, at_most=0.9)
 
 # %% [markdown]
 r"""
-**Answer: (a).** Less than half as wide, for nothing: the networks agree on most images, and what they share cancels in a difference. (c) is true of independent results and of them alone. So 98.1 against 98.3 may be a difference after all, if few images changed sides (25 against 5, the second line above), and is noise if many did (90 against 70). The two accuracies do not tell; keep the predictions.
+**Answer: (a).** Less than half as wide, for nothing: the networks agree on most images, and what they share cancels in a difference. (b) would be true if the two made their mistakes independently, and (c) if each tended to be right where the other is wrong. Networks stumble over the same digits. So 98.1 against 98.3 may be a difference after all, if few images changed sides (25 against 5, the second line above), and stays undecided if many did (90 against 70). The two accuracies do not tell; keep the predictions.
 
 Even then you have compared two *trained networks*, not two recipes. Another seed would move both. For recipes, repeat the training too, as chapter 08 does with five draws.
 
@@ -378,7 +381,7 @@ checks.agree(
 
 # %% [markdown]
 r"""
-Note what is missing: the true negatives. A filter that reads a million harmless messages more has the same three scores.
+Note what is missing: the true negatives. A filter that reads a million harmless messages more, and lets every one of them through, has the same three scores.
 
 With ten classes, each is positive once while the other nine are negative. All the counts are in the confusion matrix $C$, with a row for each true class and a column for each guess: TP is on the diagonal, FP the rest of its column, FN the rest of its row. Then the ten scores are averaged:
 
@@ -597,7 +600,7 @@ checks.claim(
 r"""
 **Answer: (c).** 98 %, and it finds nothing. A network that finds most of the eights is within a point of it: at one in fifty the accuracy cannot tell a detector from a stone. Whenever you read an accuracy, ask what the most frequent answer alone would get.
 
-Now compare the two rows of the network. Its recall hardly depends on how rare the eights are; it is a statement about eights. Its precision falls, because the same few mistakes on the other digits now outnumber fewer eights. A precision measured on a balanced test set says nothing about the real stream. With 184 eights, by the way, a recall of 0.85 is known to ± 0.05: the bar goes with the number of *positives*.
+Now compare the two rows of the network. Its recall hardly depends on how rare the eights are; it is a statement about eights. Its precision falls, because the same few mistakes on the other digits now weigh against far fewer eights. A precision measured on a balanced test set says nothing about the real stream. With 184 eights, by the way, a recall of 0.85 is known to ± 0.05: the bar goes with the number of *positives*.
 
 ## Every threshold at once
 
@@ -696,7 +699,7 @@ checks.agree(
 
 # %% [markdown]
 r"""
-> **Predict, then run.** The detector of eights has an area under the ROC curve of about 0.98 when an 8 is one image in ten. At one in fifty
+> **Predict, then run.** The detector of eights has an area under the ROC curve of about 0.99 when an 8 is one image in ten. At one in fifty
 > (a) both areas fall, (b) the ROC's stays and the average precision falls, (c) both stay: the network is the same?
 """
 
@@ -709,13 +712,16 @@ for index, (name, chosen) in enumerate(sets.items()):
     precision, recall = precision_recall(truth, scores)
     areas[name] = np.trapezoid(tpr, fpr), average_precision(truth, scores)
     style = {"color": plots.COLORS[index], "linestyle": plots.LINES[index]}
-    axes[0].plot(fpr, tpr, label=name, **style)
-    axes[1].plot(recall, precision, label=name, **style)
+    auc, ap = areas[name]
+    axes[0].plot(fpr, tpr, label=f"{name}, area {auc:.2f}", **style)
+    axes[1].plot(recall, precision, label=f"{name}, area {ap:.2f}", **style)
+    chance = {"linewidth": 0.8, "label": f"{name}, chance"} | style
+    axes[1].axhline(truth.mean(), **chance)
 axes[0].plot([0, 1], [0, 1], color="black", linewidth=0.8, label="chance")
 axes[0].set(xlabel="false positive rate", ylabel="recall", title="ROC")
 axes[1].set(xlabel="recall", ylabel="precision", title="precision-recall")
 for panel in axes:
-    panel.legend()
+    panel.legend(fontsize=8)
 finding = (
     "The same detector: how rare the eights are leaves the ROC curve where it "
     "is and pulls the precision down."
@@ -736,7 +742,7 @@ checks.claim("average precision's change", change, at_least=-0.2, at_most=-0.02)
 
 # %% [markdown]
 r"""
-**Answer: (b).** Both axes of the ROC are shares *within* a class, so it does not notice how frequent the classes are. That is its virtue when you compare models, and its vice when you plan a product: a false positive rate of 1 % looks like nothing on its axis, and is half of all alarms if one case in a hundred is real. (c) tempts because the network is indeed the same; its precision is a property of the network *and* of the stream. For rare positives, show the precision-recall curve.
+**Answer: (b).** Both axes of the ROC are shares *within* a class, so it does not notice how frequent the classes are. That is its virtue when you compare models, and its vice when you plan a product: a false positive rate of 1 % looks like nothing on its axis, and is half of all alarms if one case in a hundred is real. (c) tempts because the network is indeed the same; its precision is a property of the network *and* of the stream. For rare positives, show the precision-recall curve, beside its chance line: alarms at random have the share of positives as their precision.
 
 ## A threshold from the price of each error
 
@@ -747,7 +753,7 @@ $$p > \frac{c_{\text{alarm}}}{c_{\text{alarm}} + c_{\text{miss}}}.$$
 > **Predict, then run.** A missed tumour shall count as much as 50 needless biopsies. (Who sets that number? Not you; but someone has to, and a threshold of 0.5 sets it to 1.) The alarm should go off from a probability of
 > (a) 0.02, (b) 0.5, (c) 0.98?
 
-The model is logistic regression, one dense unit with a sigmoid; the scaler learns its means on the training part only. 20 random splits, each with 171 samples to test on, because in one of them a single tumour decides. In scikit-learn's table 0 stands for malignant: turn it round, or everything below is upside down.
+The model is logistic regression, one dense unit with a sigmoid; the scaler learns its means on the training part only. 20 random splits, each with 171 samples to test on, because in a single split one tumour more or less would decide. In scikit-learn's table 0 stands for malignant: turn it round, or everything below is upside down.
 """
 
 # %%
@@ -808,6 +814,11 @@ finding = (
 )
 plots.show(fig, finding)
 
+# %% [markdown]
+r"""
+With a miss at 50 alarms, the two thresholds side by side. Each split has 64 tumours and 107 benign samples to test on; the numbers are means over the 20 splits.
+"""
+
 # %% tags=["nbval-ignore-output"]
 price = 1 / (1 + 50)
 rows = {}
@@ -816,8 +827,8 @@ for name, t in (("0.5", 0.5), ("1/51", price)):
     rows[f"from {name}"] = {
         "recall": f"{tp / (tp + fn):.3f}",
         "precision": f"{tp / (tp + fp):.3f}",
-        "missed, of 171": f"{fn / 20:.1f}",
-        "needless, of 171": f"{fp / 20:.1f}",
+        "missed, of 64 tumours": f"{fn / 20:.1f}",
+        "needless, of 107 benign": f"{fp / 20:.1f}",
         "cost a sample": f"{cost(truth, chance, t, 50):.2f}",
     }
 pd.DataFrame(rows).T
@@ -846,7 +857,7 @@ checks.claim("share of the tumours found at 1/51", recall, at_least=0.985)
 
 # %% [markdown]
 r"""
-**Answer: (a).** 1/51. (b) is what a library takes unless you say otherwise. The model is the same and was not trained again; moving one number more than halves the cost, and the accuracy gets *worse* on the way, by some twelve points. A model that is "97 % accurate" (of 569 samples: ± 1.4 points) is the wrong product here; the one that is right less often is the better one.
+**Answer: (a).** 1/51. (b) is what a library takes unless you say otherwise. The model is the same and was not trained again; moving one number more than halves the cost, and the accuracy gets *worse* on the way, by some twelve points. A model that is "97 % accurate" is the wrong product here; the one that is right less often is the better one.
 
 The formula has a condition: $p$ must mean what it says. If of all samples given 2 % a fifth were malignant, 1/51 would be far off. Logistic regression is near to honest on this table. Networks often are not, and that is the next section. When you don't trust the probabilities, try all thresholds on the validation set, take the cheapest, and expect it to be a little less cheap on the test set.
 
@@ -914,11 +925,16 @@ def judge(z, y):
 
 
 confidence, right, loss = judge(z_test, y_test)
+learned = judge(z_train, y_train)[1]
+checks.claim("accuracy on the training digits", learned.mean(), at_least=0.999)
+
+# %%
 checks.claim(
-    "share that its confidence promises",
+    "mean confidence",
     confidence.mean(),
     at_least=0.95,
     at_most=0.97,
+    percent=True,
 )
 excess = confidence.mean() - right.mean()
 checks.claim(
@@ -933,9 +949,9 @@ checks.claim(
 
 # %% [markdown]
 r"""
-**Answer: (c).** It is **overconfident**: it promises about 4 errors in 100 and makes about 9. Training brought it there. Once all 1,000 training digits were right, the only way to lower their loss was to multiply the logits.
+**Answer: (c).** It is **overconfident**: it promises about 4 errors in 100 and makes about 9. Training brought it there. Once the 1,000 training digits were right (first line), the easiest way left to lower their loss was to multiply the logits.
 
-So divide them again. **Temperature scaling** replaces the logits $z$ by $z/T$ with one number $T$ for the whole network. $T$ is a choice, so it is made on the validation set: the one with the lowest cross-entropy there. (On the *training* digits, all of them right, the lowest loss is at $T \to 0$: still more certain.)
+So divide them again. **Temperature scaling** replaces the logits $z$ by $z/T$ with one number $T$ for the whole network. $T$ is a choice, so it is made on the validation set: the one with the lowest cross-entropy there. (On the *training* digits the lowest loss is at $T \to 0$: still more certain.)
 
 > **Predict, then run.** Dividing all logits by $T = 2$ changes the test accuracy
 > (a) for the better, (b) not at all, (c) for the worse?
@@ -1005,7 +1021,7 @@ plots.show(fig, finding)
 
 # %% [markdown]
 r"""
-**Answer: (b).** Not at all, to the last image: dividing ten numbers by the same $T$ leaves the largest the largest. (a) tempts because the loss does get better. What changes is what the numbers mean. This also settles what chapter 05 left open. Weight decay did buy more honest probabilities; a temperature buys the same and more, after training, for the price of a validation set; and with their temperatures the two networks have nearly the same loss.
+**Answer: (b).** Not at all, to the last image: dividing ten numbers by the same $T$ leaves the largest the largest. (a) tempts because the loss does get better. What changes is what the numbers mean. In the figure even a little too much: where the points with $T$ lie above the diagonal, the network is now slightly *under*confident. The validation digits hold about a hundred wrong answers, which fix $T$ only roughly. This also settles what chapter 05 left open. Weight decay did buy more honest probabilities; a temperature buys the same and more, after training, for the price of a validation set; and with their temperatures the two networks have nearly the same loss.
 
 Does it matter? Let a product answer by itself when the confidence is at least 95 % and hand the rest to a person. Add up the errors that the accepted answers *promise*, one minus the confidence of each, and count those that they *make*:
 """
@@ -1026,8 +1042,8 @@ for label in ("as trained", "with temperature"):
 checks.claim(
     "errors made over promised, as trained",
     over["as trained"],
-    at_least=7,
-    at_most=14,
+    at_least=7.5,
+    at_most=13,
 )
 checks.claim(
     "answers accepted, with T over as trained",
@@ -1044,7 +1060,7 @@ checks.claim(
 
 # %% [markdown]
 r"""
-As trained, the product makes seven times the errors that it budgets for, or more. With the temperature it hands more questions to a person, and its errors are of the order that it promised. (Not to the last one: a thousand validation digits hold few that are answered so surely and wrongly.) Language models that choose one of several answers do so by the same softmax: the temperature of that choice can be fitted on some hundred answers that somebody has checked.
+As trained, the product makes about ten times the errors that it budgets for. With the temperature it hands more questions to a person, and its errors are of the order that it promised. (Not to the last one: few validation digits are answered so surely and wrongly.) Language models that choose one of several answers do so by the same softmax: the temperature of that choice can be fitted on some hundred answers that somebody has checked.
 
 ## Peeking
 
@@ -1156,7 +1172,7 @@ Looking at the 11,000 digits after every epoch was five times the arithmetic of 
 r"""
 ## Spot the bug
 
-An article trains a network, keeps the best epoch, and reports its score. The code runs, and thousands of repositories have it:
+An article trains a network, keeps the best epoch, and reports its score. The code runs, and you will meet it often:
 
 ```python
 best = 0
@@ -1171,12 +1187,11 @@ print("test accuracy:", best)
 
 What is wrong with the number that it prints, and what is *not* wrong with the model that it saves? Decide, then go on.
 
-The logits of both networks after each epoch are still there: 40 candidates. Give the article a test set of 200 images, as in many a study of a rare disease. The other digits tell the truth. Draw the 200 anew a thousand times. Beside it stands the repair: choose on 200 *other* images, and report on the test set once.
+The first network's logits after each epoch are still there: 20 candidates. Give the article a test set of 200 images, as in many a study of a rare disease. The other digits tell the truth. Draw the 200 anew a thousand times. Beside it stands the repair: choose on 200 *other* images, and report on the test set once.
 """
 
 # %%
-candidates = np.concatenate([test_by_epoch, test_decayed])  # (40, 10000, 10)
-hits = candidates.argmax(axis=2) == y_test
+hits = test_by_epoch.argmax(axis=2) == y_test  # (20 epochs, 10000 digits)
 flattered, honest, truths = [], [], []
 for _ in range(1000):
     rows = rng.choice(len(y_test), size=400, replace=False)
@@ -1210,8 +1225,8 @@ plots.show(fig, finding)
 checks.claim(
     "points of flattery, as published",
     100 * np.mean(flattered),
-    at_least=1.2,
-    at_most=1.9,
+    at_least=1.0,
+    at_most=1.5,
 )
 checks.claim(
     "points of flattery, repaired",
@@ -1229,7 +1244,7 @@ checks.claim(
 
 # %% [markdown]
 r"""
-The printed number is a maximum over 40 noisy scores, and a maximum of noise is too high: by more than a point here, before anything went wrong in the training. The *model* is no worse than the repaired one's; on average the two are equally good. So the bug is not that the article chose. It is that it reported the score by which it chose. The repair costs 200 more labelled images, or a fifth of the training set. Early stopping on `validation_data=(x_test, y_test)`, the best of five seeds, the prompt that did best on the benchmark: all the same bug.
+The printed number is a maximum over 20 noisy scores, and a maximum of noise is too high: by more than a point here, although nothing went wrong in the training. The *model* is no worse than the repaired one's; on average the two are equally good. So the bug is not that the article chose. It is that it reported the score by which it chose. The repair costs 200 more labelled images, or a fifth of the training set. Early stopping on `validation_data=(x_test, y_test)`, the best of five seeds, the prompt that did best on the benchmark: all the same bug.
 """
 
 # %% [markdown]
@@ -1237,10 +1252,10 @@ r"""
 ## Summary
 
 - **By hand**: four counts give precision, recall and F1; macro is the mean over classes, weighted counts their frequency, micro is the accuracy; ROC and precision-recall come from one sorting. All equal scikit-learn's. When one case in fifty is positive, "always no" is 98 % accurate: report precision and recall.
-- **Error bars**: $1.96\sqrt{p(1-p)/n}$ for a share, the bootstrap for everything else. 98.1 against 98.3 on 10,000 images is noise by the formula; in pairs, $g - l \pm 1.96\sqrt{g+l}$ may decide.
+- **Error bars**: $1.96\sqrt{p(1-p)/n}$ for a share, the bootstrap for everything else. 98.1 against 98.3 on 10,000 images is undecided by the formula; in pairs, $g - l \pm 1.96\sqrt{g+l}$ may decide.
 - **Threshold**: alarm from $c_{\text{alarm}}/(c_{\text{alarm}} + c_{\text{miss}})$. On the tumour table that costs less than half of what 0.5 does, if a miss costs 50 alarms.
 - **Calibration**: a network trained on 1,000 digits is surer than right; one temperature, fitted on validation images, mends it and changes no answer.
-- **Peeking**: the best of a thousand coins has 55 % of 1,000 questions. The best epoch, chosen and reported on the same 200 digits, promises a point too much.
+- **Peeking**: the best of a thousand coins has 55 % of 1,000 questions. The best of 20 epochs, chosen and reported on the same 200 digits, promises more than a point too much.
 """
 
 # %% [markdown]
@@ -1257,11 +1272,11 @@ r"""
 ## References
 
 - C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: *On calibration of modern neural networks*. ICML 2017, arXiv:1706.04599. Expected calibration error in equation 3, temperature scaling in section 4.2.
-- C. Elkan: *The foundations of cost-sensitive learning*. IJCAI 2001. The threshold in section 1.2.
+- C. Elkan: *The foundations of cost-sensitive learning*. IJCAI 2001. The threshold in section 1.3.
 - T. Saito, M. Rehmsmeier: *The precision-recall plot is more informative than the ROC plot when evaluating binary classifiers on imbalanced datasets*. PLOS ONE 10(3), 2015.
 - B. Efron: *Bootstrap methods: another look at the jackknife*. Annals of Statistics 7(1), 1979.
 - Q. McNemar: *Note on the sampling error of the difference between correlated proportions or percentages*. Psychometrika 12(2), 1947.
-- A. Blum, M. Hardt: *The ladder: a reliable leaderboard for machine learning competitions*. ICML 2015, arXiv:1502.04585. The vote of the coins is their boosting attack.
+- A. Blum, M. Hardt: *The ladder: a reliable leaderboard for machine learning competitions*. ICML 2015, arXiv:1502.04585. The vote of the coins is a variant of their boosting attack, which keeps only the submissions on the good side of 1/2.
 - M. Chen and others: *Evaluating large language models trained on code*. 2021, arXiv:2107.03374. The 164 tasks of HumanEval.
 - W. N. Street, W. H. Wolberg, O. L. Mangasarian: *Nuclear feature extraction for breast tumor diagnosis*. SPIE 1905, 1993. The table of 569 samples.
 """
