@@ -83,6 +83,26 @@ log_mistakes = {
     ),
 }
 
+# %%
+log_mistakes |= {
+    "Each row needs its own largest logit: with one for the batch, the other "
+    "rows underflow.": quiet(
+        lambda z: z - z.max() - np.log(np.exp(z - z.max()).sum(1)[:, None])
+    ),
+    "You subtracted the largest logit of the batch: rows that are far below it "
+    "underflow. Take each row's own.": quiet(
+        lambda z: np.log(
+            np.exp(z - z.max()) / np.exp(z - z.max()).sum(1)[:, None]
+        )
+    ),
+    "You stopped at the softmax: what is its logarithm?": lambda z: (
+        scipy.special.softmax(z, axis=1)
+    ),
+    "Shifted, but the logarithm of the sum is missing.": lambda z: (
+        z - z.max(axis=1, keepdims=True)
+    ),
+}
+
 # %% nbgrader={"grade": true, "grade_id": "log_softmax_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "log-softmax",
@@ -139,8 +159,10 @@ def through_probability(z, y):
 bce_mistakes = {
     "Right for small logits; for large ones the probability is rounded to 0 "
     "or 1 and its logarithm is not finite.": through_probability,
-    "A clipped probability puts a ceiling on the price of a confident "
-    "mistake.": lambda z, y: each_price(z, y, from_logits=False).mean(),
+    "A probability clipped in float32, as Keras does it, puts a ceiling on the "
+    "price of a confident mistake.": lambda z, y: each_price(
+        z, y, from_logits=False
+    ).mean(),
     "This is the price of the opposite label.": lambda z, y: bce_oracle(
         z, 1 - y
     ),
@@ -151,6 +173,31 @@ bce_mistakes = {
     "The sign is wrong: a likely label costs "
     "nothing, an unlikely one costs.": lambda z, y: -bce_oracle(z, y),
 }
+
+
+# %%
+def kept_away(distance):
+    """The loss of a probability that is kept away from 0 and 1."""
+
+    def price(z, y):
+        p = np.clip(scipy.special.expit(z), distance, 1 - distance)
+        return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+    return price
+
+
+bce_mistakes |= {
+    "A probability kept 1e-7 away from 0 and 1 puts a ceiling of 16 nats on a "
+    "confident mistake.": kept_away(1e-7),
+    "A probability kept 1e-12 away from 0 and 1 puts a ceiling of 28 nats on a "
+    "confident mistake.": kept_away(1e-12),
+    "A label of 0.3 was taken for a 0: it pays a part of both "
+    "prices.": lambda z, y: bce_oracle(z, 1.0 * (y == 1)),
+    "The term with y times z is missing: every example pays as if its label "
+    "were 0.": lambda z, y: bce_oracle(z, 0 * y),
+}
+
+# %%
 bce_cases = [
     (np.array([0.5, -2.0, 3.0]), np.array([1.0, 0.0, 0.3])),
     (np.array([800.0, -500.0, 40.0]), np.array([0.0, 1.0, 1.0])),
@@ -176,7 +223,7 @@ assert abs(hidden_price - (np.log(2) + 1000 + 0 + 45) / 4) < 1e-9
 r"""
 ## Question 3: the other GELU (3 points)
 
-The GELU of the original BERT and GPT code is
+The GELU of the GPT code is
 
 $$g(z) = \tfrac12 z\,\big(1 + \tanh u\big), \qquad u = \sqrt{2/\pi}\,\big(z + 0.044715\, z^3\big).$$
 
@@ -239,10 +286,22 @@ gelu_mistakes = {
             first + second / u * root * (1 + 0.044715 * z**2)
         )
     ),
+}
+
+# %%
+gelu_mistakes |= {
     "The root of 2/π is part of u and stays a factor of its "
     "derivative.": distorted(lambda first, second, u, z: first + second / root),
     "The derivative of tanh is 1 − tanh², not half of it.": distorted(
         lambda first, second, u, z: first + second / 2
+    ),
+    "The derivative of a product is not the product of the "
+    "derivatives.": distorted(lambda first, second, u, z: second / z),
+    "In the product rule's second term the factor z stays.": distorted(
+        lambda first, second, u, z: first + second / z
+    ),
+    "The derivative of tanh has a square: 1 − tanh² u.": distorted(
+        lambda first, second, u, z: first + second / (2 * first)
     ),
     "This is the slope of the exact GELU. Close, but another "
     "function.": exact_slope,
@@ -267,7 +326,7 @@ assert np.allclose(
 r"""
 ## Question 4: the first loss (3 points)
 
-**(a)** You build a classifier for the 26 letters of the alphabet. All letters are equally frequent in the data. Before the first step its logits are all near zero. Which cross-entropy, in nats, do you expect to see?
+**(a)** You build a classifier for the 26 letters of the alphabet. All letters are equally frequent in the data. Before the first step its logits are all near zero. Which cross-entropy, in nats, do you expect to see? (Here and in (b): an expression such as `np.sqrt(2)`, or a number with four decimals.)
 """
 
 # %% nbgrader={"grade": false, "grade_id": "letters", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -314,23 +373,35 @@ rare_loss = ...
 rare_loss = -(0.02 * np.log(0.02) + 0.98 * np.log(0.98))
 ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "rare_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %%
 yes_price, no_price = -scipy.stats.bernoulli.logpmf([1, 0], 0.02)
+rare_mistakes = {
+    "This is the first loss with the bias at 0, which says 50 % to "
+    "everybody.": scipy.stats.bernoulli.entropy(0.5),
+    "This is what a yes costs. How many of the examples are one?": yes_price,
+    "This is what a no costs. The few others cost more.": no_price,
+    "The examples that are a no pay too, each a little.": 0.02 * yes_price,
+    "The examples that are a yes pay too: few, but much.": 0.98 * no_price,
+    "This is in bits. Nats belong to the natural logarithm.": (
+        scipy.stats.entropy([0.02, 0.98], base=2)
+    ),
+    "The weights are swapped: the rare answer is the one that costs much.": (
+        0.98 * yes_price + 0.02 * no_price
+    ),
+    "This adds the two prices. How often is each one paid?": (
+        yes_price + no_price
+    ),
+    "Half of the examples are not a yes: weigh the two prices by how "
+    "frequent they are.": (yes_price + no_price) / 2,
+}
+
+# %% nbgrader={"grade": true, "grade_id": "rare_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.value(
     "first loss, 2 % yes",
     rare_loss,
     expected=scipy.stats.bernoulli.entropy(0.02),
     tolerance=1e-4,
-    mistakes={
-        "This is the first loss with the bias at 0, which says 50 % to "
-        "everybody.": scipy.stats.bernoulli.entropy(0.5),
-        "This is what a yes costs. How many of the examples are one?": yes_price,
-        "This is what a no costs. The few others cost more.": no_price,
-        "The examples that are a no pay too, each a little.": 0.02 * yes_price,
-        "The examples that are a yes pay too: few, but much.": 0.98 * no_price,
-        "Half of the examples are not a yes: weigh the two prices by how "
-        "frequent they are.": (yes_price + no_price) / 2,
-    },
+    mistakes=rare_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 assert abs(float(rare_loss) - 0.0980) < 5e-4
@@ -342,13 +413,13 @@ r"""
 
 A colleague's network reads MNIST: 784 pixels, 64 hidden ReLU units, ten logits, `from_logits=True`, plain gradient descent with α = 0.01 and batches of 256. Her notes:
 
-- the first loss was 126;
+- the first loss was 157;
 - after one pass, 51 of the hidden units are 0 for every one of the 60,000 pictures;
 - the weights of these units have not moved since, in ten passes.
 
 What is the one cause behind all three? Answer with a letter in quotes.
 
-- A: the learning rate is too small for 60,000 pictures.
+- A: the learning rate is too large.
 - B: the pixels were not divided by 255.
 - C: the softmax runs over the batch instead of the classes.
 - D: a probability was clipped before its logarithm, and the slope is zero there.
@@ -360,22 +431,20 @@ letter = ...
 letter = "B"
 ### END SOLUTION
 
-# %%
-explained = {  # first loss of 126, dead after a pass, frozen ever since
-    "A": (False, False, False),
+# %% nbgrader={"grade": true, "grade_id": "diagnosis_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+explained = {  # the first loss, units dead after a pass, frozen ever since
+    "A": (False, True, True),
     "B": (True, True, True),
     "C": (False, False, False),
     "D": (False, False, True),
 }
-
-# %% nbgrader={"grade": true, "grade_id": "diagnosis_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 checks.value(
     "the cause",
     letter,
     expected=next(name for name, notes in explained.items() if all(notes)),
     mistakes={
-        "Too small a rate moves weights slowly; it does not throw units out "
-        "of reach, and the first loss comes before any step.": "A",
+        "Too large a rate can kill units, but the first loss comes before any "
+        "step: no learning rate explains it.": "A",
         "The loss takes logits, so Keras's own softmax is used, over the "
         "classes. And a first loss over the batch would be near ln(batch "
         "size).": "C",
