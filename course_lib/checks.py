@@ -185,7 +185,8 @@ def function(name, answer, *, expected, cases, mistakes=None, tolerance=1e-6):
     pairs = zip(cases, received, wanted, strict=True)
     case, got, want = next(p for p in pairs if not _matches(p[1], p[2], tolerance))
     for hint, wrong in (mistakes or {}).items():  # two mistakes at once: name one of them
-        if np.size(want) > 2 and _matches(got, wrong(*_copies(case)), tolerance):
+        numbers = sum(np.size(part) for part in _as_parts(want))
+        if numbers > 2 and _matches(got, wrong(*_copies(case)), tolerance):
             return _wrong(name, hint)
     arguments = ", ".join(_brief(argument) for argument in case)
     return _wrong(name, f"For ({arguments}): {_what_differs(got, want, tolerance)}")

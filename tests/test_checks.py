@@ -441,3 +441,13 @@ def test_a_letter_in_another_form_is_asked_for_as_a_letter(answer, capsys):
 def test_numpy_scalars_are_shown_as_numbers(capsys):
     line = said(capsys, checks.value, "x", np.float64(0.25), expected=0.5)
     assert "np.float64" not in line and "0.25" in line
+
+
+def test_arrays_of_different_shapes_in_one_answer_are_told_apart(capsys):
+    """A wrong answer that no mistake matches gets a line too, not an exception."""
+    right = (np.ones((2, 3)), np.ones(3))
+    wrong = (np.ones((2, 3)), np.ones(2))
+    mistakes = {"twice": lambda: (2 * right[0], right[1])}
+    options = {"expected": lambda: right, "cases": [()], "mistakes": mistakes}
+    line = said(capsys, checks.function, "f", lambda: wrong, **options)
+    assert line == "✗ f: For (): Result 2: Expected shape (3,). Received shape (2,)."

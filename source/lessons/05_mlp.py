@@ -12,7 +12,7 @@ r"""
 - build, train, save and reload a network in Keras that reads at least 98 % of 10,000 handwritten digits it has never seen;
 - compute a layer three ways, write a network in Keras's three styles, and show that they are the same function;
 - count its parameters and its operations by hand, and say how far a run stays below the machine's limit;
-- choose between recipes on a validation set, tell a gain from noise, and touch the test set once;
+- choose between recipes on a validation set, tell a gain from luck, and touch the test set once;
 - catch a wrong loss before the first training step, from one number.
 """
 
@@ -27,7 +27,7 @@ r"""
 r"""
 ## Budget
 
-40 minutes to read · about 55 s to run on two CPU cores · 3 GB of memory
+40 minutes to read · about 45 s to run on two CPU cores · 3 GB of memory
 """
 
 # %% [markdown]
@@ -63,7 +63,7 @@ The network reads a row of numbers, not a picture. So each image of 28 × 28 pix
 # %%
 def flat(images):
     """Unroll (n, 28, 28) bytes into (n, 784) floats from 0 to 1."""
-    return images.reshape(len(images), -1).astype("float32") / 255
+    return np.divide(images.reshape(len(images), -1), 255, dtype="float32")
 
 
 digits = data.load("mnist")
@@ -371,7 +371,7 @@ Here are four things people turn, each against the same start: Adam with its usu
 - **The batch size.** A smaller batch gives more steps for the same images, each step noisier.
 - **Dropout** silences each hidden unit with probability $p$ in training, so that no unit can rely on one other; the survivors are scaled by $1/(1-p)$ so that sums keep their size, and in use nothing is dropped.
 - **Weight decay** shrinks every weight a little at each step: $\theta \leftarrow (1 - \alpha\lambda)\,\theta$, then Adam's step. That is AdamW; Keras proposes $\lambda = 0.004$.
-- **One-cycle learning rate.** $\alpha$ rises from a low value to a peak five times the usual rate, then falls along a cosine to zero: large steps while there is far to go, small ones to settle.
+- **One-cycle learning rate.** $\alpha$ rises from a low value to a peak eight times the usual rate, then falls along a cosine to zero: large steps while there is far to go, small ones to settle.
 
 Dropout first, on something tiny: ten ones, $p = 0.2$.
 """
@@ -392,14 +392,14 @@ x_some, y_some = x_fit[:20000], y_fit[:20000]
 # two epochs; the last batch of each is smaller, hence the rounding up
 num_steps = 2 * -(-len(x_some) // 256)
 steps = np.arange(0, num_steps, 4)
-cycle = training.one_cycle(0.005, num_steps)
+cycle = training.one_cycle(0.008, num_steps)
 rates = np.array([float(cycle(step)) for step in steps])
 fig, axes = plots.figure(width=5.5, height=2.4)
 series = {"one-cycle": rates, "constant": np.full(len(rates), 0.001)}
 plots.lines(axes, steps, series, xlabel="step", ylabel="learning rate α")
 plots.show(
     fig,
-    "One-cycle climbs to 0.005 in the first 30 % of the steps "
+    "One-cycle climbs to 0.008 in the first 30 % of the steps "
     "and is back at zero at the end.",
 )
 
@@ -420,7 +420,7 @@ def compare(right, before):
     difference = float(gained - lost) / len(right) * 100
     bar = float(1.96 * np.sqrt(gained + lost)) / len(right) * 100
     verdict = "better" if difference > 0 else "worse"
-    return difference, bar, "noise" if abs(difference) <= bar else verdict
+    return difference, bar, "undecided" if abs(difference) <= bar else verdict
 
 
 before = np.repeat([True, False], [4800, 200])
@@ -436,7 +436,15 @@ One function does every run. (AdamW with $\lambda = 0$ is Adam.)
 
 
 # %%
-def train(*, batch_size=256, dropout=0.0, decay=0.0, rate=0.001, seed=run.seed):
+def train(
+    *,
+    batch_size=256,
+    dropout=0.0,
+    decay=0.0,
+    rate=0.001,
+    loss=cross_entropy,
+    seed=run.seed,
+):
     """Two epochs; returns the run and which validation images are right."""
     model = build(dropout, seed)
     result = training.fit(
@@ -447,7 +455,7 @@ def train(*, batch_size=256, dropout=0.0, decay=0.0, rate=0.001, seed=run.seed):
         batch_size=batch_size,
         seed=seed,
         optimizer=keras.optimizers.AdamW(rate, weight_decay=decay),
-        loss=cross_entropy,
+        loss=loss,
     )
     return result, logits_of(model, x_valid).argmax(axis=1) == y_valid
 
@@ -514,7 +522,7 @@ r"""
 
 - **One-cycle** is a gain in every one of ten repetitions of this chapter, at no cost. Read it beside the row *constant 0.003*: most of the gain is the larger rate. What the cycle adds is that a high peak becomes safe, and that the descent to zero takes the last of the noise away.
 - **Batch 64** is a gain in all ten as well: four times the steps for the same images. Weigh it against the images per second that it costs. **Batch 1,024** is a loss in all ten: a quarter of the steps, none of them longer.
-- **Dropout** and **weight decay** stay within what another seed can do: noise. (Should your table call dropout better, compare it with the second row before you believe it.) (b) tempts because dropout is in so many recipes. It works against overfitting, and a network that has seen each image twice has hardly begun to overfit; meanwhile its training loss is higher, as it learns with a fifth of its hidden units gone.
+- **Dropout** and **weight decay** stay within what another seed can do. (Should your table call dropout better, compare it with the second row before you believe it.) (b) tempts because dropout is in so many recipes. It works against overfitting, and a network that has seen each image twice has hardly begun to overfit; meanwhile its training loss is higher, as it learns with a fifth of its hidden units gone.
 
 For weight decay, arithmetic would have told you without a run. What is left of a weight after 158 steps of shrinking alone?
 """
@@ -609,24 +617,24 @@ checks.claim("largest gap in validation accuracy", gap, at_most=0.015)
 r"""
 **Answer: (c).** The network knows its 1,000 images by heart, all of them right, and goes on pushing their logits apart because that still lowers their loss. On images it does not know, it becomes *certain*, and where it is wrong, certainty is expensive: the validation loss climbs. (a) is what one hopes for; it holds only as long as there is more in the training images than the network can memorise.
 
-Look at the table twice. Weight decay (with a $\lambda$ that the arithmetic says can act in 300 steps) and dropout lower the validation *loss*. The validation *accuracy* moves by a point at most, with an error bar of about three quarters of a point: noise. What they buy here is not more right answers, it is more honest probabilities. If your product shows a confidence, or refuses to answer below one, that is worth a lot; [chapter 06](06_evaluation.ipynb) measures it. More images would buy more than any of them: with 20,000 you have seen what the same network does.
+Look at the table twice. Weight decay (with a $\lambda$ that the arithmetic says can act in 300 steps) and dropout lower the validation *loss*. The validation *accuracy* moves by a point at most, with an error bar of about three quarters of a point: undecided. What they buy here is not more right answers, it is more honest probabilities. If your product shows a confidence, or refuses to answer below one, that is worth a lot; [chapter 06](06_evaluation.ipynb) measures it. More images would buy more than any of them: with 20,000 you have seen what the same network does.
 
 ## The choice, and the test set, once
 
-The choice falls on one-cycle, batch 256, no dropout, no decay. Now nothing is left to choose, so the 5,000 validation images may join the training: **all 60,000 digits**, four epochs, where the article spent ten.
+The choice falls on one-cycle, batch 256, no dropout, no decay. Now nothing is left to choose, so the 5,000 validation images may join the training: **all 60,000 digits**, three epochs, where the article spent ten.
 """
 
 # %% tags=["nbval-ignore-output"]
-num_steps = 4 * -(-len(x_train) // 256)
+num_steps = 3 * -(-len(x_train) // 256)
 model = build()
 ours = training.fit(
     model,
     x_train,
     y_train,
-    epochs=4,
+    epochs=3,
     batch_size=256,
     seed=run.seed,
-    optimizer=keras.optimizers.Adam(training.one_cycle(0.005, num_steps)),
+    optimizer=keras.optimizers.Adam(training.one_cycle(0.008, num_steps)),
     loss=cross_entropy,
 )
 ours.history.set_index("epoch").map("{:.3f}".format)
@@ -638,7 +646,7 @@ fig, axes = plots.figure(width=5.5, height=2.8)
 series = {
     "article: SGD, batch 64, α = 0.01": loss_of_article,
     "ours: Adam, batch 256, one-cycle": np.pad(
-        loss_of_ours, (0, 6), constant_values=np.nan
+        loss_of_ours, (0, 7), constant_values=np.nan
     ),
 }
 plots.lines(
@@ -670,7 +678,7 @@ accuracy_of_article = float(
 rights = (accuracy_of_article, accuracy)
 both = {"article's recipe": article, "ours": ours}
 table = pd.DataFrame(index=list(both))
-table["epochs"] = [10, 4]
+table["epochs"] = [10, 3]
 table["loss, first epoch"] = [
     f"{r.history['loss'].iloc[0]:.2f}" for r in both.values()
 ]
@@ -700,11 +708,11 @@ checks.claim(
     passes,
     at_most=2,
 )
-checks.claim("training loss at the end", loss_of_ours[-1], at_most=0.035)
+checks.claim("training loss at the end", loss_of_ours[-1], at_most=0.05)
 
 # %% [markdown]
 r"""
-**Answer: (b).** At least 98 % of 10,000, with an error bar of about a quarter of a point: far more than noise away from the article's recipe, for fewer than half its passes, and fewer seconds. (c) tempts because the *training* loss says nearly perfect. It is an answer about digits that the network has practised; a training accuracy is never a test accuracy. The remaining mistakes are what this architecture leaves on the table: it sees 784 numbers and does not know which pixels are neighbours. Chapter 08 tells it.
+**Answer: (b).** At least 98 % of 10,000, with an error bar of about a quarter of a point: far more than noise away from the article's recipe, for a third of its passes, and fewer seconds. (c) tempts because the *training* loss says nearly perfect. It is an answer about digits that the network has practised; a training accuracy is never a test accuracy. The remaining mistakes are what this architecture leaves on the table: it sees 784 numbers and does not know which pixels are neighbours. Chapter 08 tells it.
 
 ## Which digits it confuses
 
@@ -819,7 +827,7 @@ The rule of [chapter 00](00_start_here.ipynb) says $6ND$ operations for $N$ para
 
 # %%
 N = sequential.count_params()
-D = 4 * 60_000
+D = 3 * 60_000
 products = np.array([n * m for n, m in itertools.pairwise(sizes)])
 forward = 2 * products.sum()
 backward = 2 * products.sum() + 2 * products[1:].sum()
@@ -977,36 +985,21 @@ The loss named by the string expects *probabilities*, and the last layer gives *
 """
 
 # %% tags=["nbval-ignore-output"]
-reached = {}
-for name, loss in losses.items():
-    trained = build()
-    training.fit(
-        trained,
-        x_some,
-        y_some,
-        epochs=1,
-        batch_size=256,
-        seed=run.seed,
-        optimizer="adam",
-        loss=loss,
-    )
-    reached[name] = float(
-        np.mean(logits_of(trained, x_valid).argmax(axis=1) == y_valid)
-    )
-    print(
-        f"{name}: {reached[name]:.1%} of 5,000 after one pass over 20,000 images"
-    )
+published = train(loss=as_published)[1].mean()
+repaired = correct["start: Adam, batch 256"].mean()
+print(f"as published: {published:.1%} of 5,000 validation images")
+print(f"repaired:     {repaired:.1%}, the first row of the table of knobs")
 
 # %%
 checks.claim(
     "validation accuracy as published",
-    reached["as published"],
+    published,
     at_most=0.88,
     examples=5000,
 )
 checks.claim(
     "validation accuracy repaired",
-    reached["repaired"],
+    repaired,
     at_least=0.89,
     examples=5000,
 )
@@ -1024,10 +1017,10 @@ print(f"softmax twice: the loss of a perfect network is {floor:.2f} nats")
 r"""
 ## Summary
 
-- **Build, train, save, reload**: 784-256-128-10, all 60,000 digits, four epochs of Adam with a one-cycle rate: at least 98 % of 10,000 unseen digits, give or take a quarter of a point; the reloaded file gives the same logits.
+- **Build, train, save, reload**: 784-256-128-10, all 60,000 digits, three epochs of Adam with a one-cycle rate: at least 98 % of 10,000 unseen digits, give or take a quarter of a point; the reloaded file gives the same logits.
 - **Three ways for a layer** (loop, matrix, `Dense`) and **three styles for a network** (Sequential, functional, subclassed): the same function, shown by giving them the same weights.
 - **235,146 parameters**, $nm + m$ a layer, 85 % of them in the first; 1,007,104 operations an image in training, where $6N$ says 1,410,876. Larger batches come closer to the machine's limit.
-- **Choosing**: one-cycle and batch 64 are gains, batch 1,024 is a loss, dropout and weight decay are noise in two epochs of many images. With few images and many passes the last two lower the validation loss. All that on the validation set; the test set answered once.
+- **Choosing**: one-cycle and batch 64 are gains, batch 1,024 is a loss, dropout and weight decay show nothing in two epochs of many images. With few images and many passes the last two lower the validation loss. All that on the validation set; the test set answered once.
 - **The first loss must be about 2.3.** If it is not, do not train: look at the loss, the last layer and the inputs.
 """
 
