@@ -64,7 +64,7 @@ auc.to_frame("AUC").map("{:.2f}".format)
 
 # %% [markdown]
 r"""
-**(a)** Write a function that returns, for each column, the share of its cells that were entered **after** the day of that patient's diagnosis. The same day is not after.
+**(a)** Write a function that returns, for each column, the share of its cells that were entered **after** the day of that patient's diagnosis. The same day is not after. (pandas compares a table with a Series along the rows by `entered.gt(diagnosed, axis=0)`; with `>` it looks for columns of the same names.)
 """
 
 
@@ -144,7 +144,7 @@ assert str(leak).strip().lower() == "nights_in_hospital"
 r"""
 ## Question 2: standardise without leaking (3 points)
 
-Return both parts standardised, column by column, with nothing learned from the test part. A column that is constant in the training part has a standard deviation of 0; divide it by 1 instead, so that it becomes 0.
+Return both parts standardised, column by column, with nothing learned from the test part. A column that is constant in the training part has a standard deviation of 0; divide it by 1 instead. It becomes 0 in the training part, and in the test part its difference from that constant.
 """
 
 
@@ -210,7 +210,7 @@ standardise_mistakes = {
         lambda z, m, s, n: z + m / s
     ),
     "Nearly: pandas divides by n − 1 here, NumPy and Keras by n.": distorted(
-        lambda z, m, s, n: z * np.sqrt(1 - 1 / n)
+        lambda z, m, s, n: z * np.where(s == 1, 1, np.sqrt(1 - 1 / n))
     ),
 }
 
@@ -222,6 +222,8 @@ standardise_mistakes |= {
     "The constant column was divided by 0.": distorted(
         lambda z, m, s, n: z / np.where(s == 1, 0.0, 1.0)
     ),
+    "A column that is constant in training need not be so later: its test part "
+    "is not all 0.": distorted(lambda z, m, s, n: np.where(s == 1, 0.0, z)),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "standardise_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -264,16 +266,26 @@ def stratified_test_rows(labels, order, share):
 
 
 # %%
-def by_pandas(labels, order, share):
+def by_pandas(labels, order, share, rounded=np.round):
     """The same, from each row's place among its own class."""
     shuffled = pd.Series(labels).iloc[order]
     by_class = shuffled.groupby(shuffled)
-    wanted = (share * by_class.transform("size")).round()
+    wanted = rounded(share * by_class.transform("size"))
     return np.sort(shuffled.index[by_class.cumcount() < wanted])
 
 
 def places(labels, order, share):
     return np.sort(np.argsort(order)[by_pandas(labels, order, share)])
+
+
+# %%
+def walked(labels, order, share):
+    return order[np.isin(order, by_pandas(labels, order, share))]
+
+
+def by_class(labels, order, share):
+    rows = walked(labels, order, share)
+    return rows[np.argsort(labels[rows], kind="stable")]
 
 
 def equally_many(labels, order, share):
@@ -304,6 +316,18 @@ split_mistakes = {
 }
 
 # %%
+split_mistakes |= {
+    "The right rows, class by class; sort them at the end.": by_class,
+    "These rows are right, but not yet sorted.": walked,
+    "labels == k marks places in the file, and order has its own: look up the "
+    "labels of the rows in order.": lambda labels, order, share: by_pandas(
+        labels[np.argsort(order)], order, share
+    ),
+    "One row of a class is missing: the task says round, and int rounds "
+    "down.": lambda *a: by_pandas(*a, rounded=np.floor),
+}
+
+# %%
 rare = np.array([0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0])
 kinds = np.repeat([2, 0, 1], [9, 30, 21])
 draw = np.random.default_rng(3)
@@ -326,6 +350,7 @@ hidden = stratified_test_rows(hidden_labels, hidden_order, 0.5)
 assert np.array_equal(hidden, [1, 3, 5, 7])
 hidden = stratified_test_rows(kinds, np.arange(60)[::-1], 1 / 3)
 assert len(hidden) == 20 and hidden[0] == 6
+assert len(stratified_test_rows(kinds, np.arange(60), 0.3)) == 9 + 6 + 3
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -342,16 +367,18 @@ factor = 18 / 360
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "factor_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+eighteen = 1 / len(range(0, 360, 18))
 checks.value(
     "factor for 18 degrees",
     factor,
-    expected=np.deg2rad(18) / (2 * np.pi),
+    expected=eighteen,
     mistakes={
         "Degrees: that would be 18 full turns, and each digit at any angle "
         "at all.": 18,
         "Radians. Keras counts in another unit.": np.deg2rad(18),
-        "A share of a half turn. Keras counts in full turns.": 18 / 180,
-        "The range runs from −factor to +factor: do not halve it.": 9 / 360,
+        "A share of a half turn. Keras counts in full turns.": 2 * eighteen,
+        "The range runs from −factor to +factor: do not halve it.": eighteen
+        / 2,
     },
 )
 ### BEGIN HIDDEN TESTS
@@ -410,6 +437,7 @@ def shares(change, images, labels, read):
     return [accuracy_score(*pair) for pair in pairs]
 
 
+# %%
 kept_mistakes = {
     "Images that were misread from the start count here; leave them "
     "out.": lambda *a: shares(*a)[1],
@@ -422,6 +450,8 @@ kept_mistakes = {
     "After over before counts images that the change set right by "
     "luck.": lambda *a: shares(*a)[1] / shares(*a)[0],
     "You never changed the images.": lambda *a: 1.0,
+    "You divided by all images; divide by those that are read rightly as they "
+    "are.": lambda *a: kept_oracle(*a) * shares(*a)[0],
 }
 
 # %% nbgrader={"grade": true, "grade_id": "label_kept_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -445,7 +475,16 @@ assert abs(hidden - 2 / 3) < 1e-9
 
 # %% [markdown]
 r"""
-For turned digits your function says about three in ten, and most of the survivors are 0 and 1, which look the same either way up. A thickened digit nearly always survives.
+What a right function says about the two changes:
+"""
+
+# %%
+for name, change in {"turned": turn, "thickened": thicken}.items():
+    print(f"{name}: {kept_oracle(change, x, y, nearest):.3f}")
+
+# %% [markdown]
+r"""
+Three turned digits in ten keep their label, and most of these are 0 and 1, which look the same either way up. A thickened digit nearly always survives.
 
 ## Question 5: a diagnosis (1 point)
 
@@ -456,7 +495,7 @@ A company's model finds pneumonia in X-ray pictures. On its own test set it is r
 - C: the 4,000 pictures are of 900 patients, and were cut at random into training and test pictures;
 - D: after the cut, the training pictures were also turned by up to 5°.
 
-Which one can explain a gap of 22 points? Answer with a letter in quotes.
+Which of these four can explain most of a gap of 22 points? (Another scanner and other patients add to it.) Answer with a letter in quotes.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "diagnosis", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -469,9 +508,9 @@ letter = "C"
 flattery = {
     "A": 1.96 * np.sqrt(0.98 * 0.02 / 800),
     "B": 1 / np.sqrt(4000),
-    "C": 1 - (1 - 900 / 4000) ** 3,
+    "C": 1 - 0.2 ** (4000 / 900 - 1),  # a sibling is in training
     "D": 0.0,
-}  # roughly, as a share
+}  # roughly, the share of the score that each can explain
 checks.value(
     "what explains the gap",
     letter,
