@@ -43,23 +43,47 @@ def by_moving(loss, array, h=1e-5):
 r"""
 ## Question 1: one neuron with a pencil (2 points)
 
-A neuron with tanh in place of the sigmoid has one input $x = 4$, weight $w = 0.5$ and bias $b = -2$. Its output is $\hat y = \tanh(wx + b)$. The right answer is $y = 3$, and the loss is $L = (\hat y - y)^2$. What is $\partial L / \partial w$?
+A neuron with tanh in place of the sigmoid has one input $x = 3$, weight $w = 0.5$ and bias $b = -1.5$. Its output is $\hat y = \tanh(wx + b)$. The right answer is $y = 3$, and the loss is $L = (\hat y - y)^2$. What is $\partial L / \partial w$?
 """
 
 # %% nbgrader={"grade": false, "grade_id": "pencil", "locked": false, "schema_version": 3, "solution": true, "task": false}
 dw = ...
 ### BEGIN SOLUTION
-dw = 2 * (0.0 - 3.0) * 1.0 * 4.0
+dw = 2 * (0.0 - 3.0) * 1.0 * 3.0
 ### END SOLUTION
 
 
 # %%
-def neuron_loss(theta):
-    w, b = theta
-    return (np.tanh(4.0 * w + b) - 3.0) ** 2
+def neuron_loss(theta, bend=np.tanh):
+    w, b, x = theta
+    return (bend(w * x + b) - 3.0) ** 2
 
 
-slopes = by_moving(neuron_loss, [0.5, -2.0])
+slopes = by_moving(neuron_loss, [0.5, -1.5, 3.0])
+sigmoid_slopes = by_moving(
+    lambda theta: neuron_loss(theta, scipy.special.expit), [0.5, -1.5, 3.0]
+)
+
+# %%
+pencil_mistakes = {
+    "The sign: is the prediction below or above the right answer, and would "
+    "a larger weight raise it?": -slopes[0],
+    "This is the gradient of the bias. How fast does the sum change with the "
+    "weight?": slopes[1],
+    "This is the gradient of the input. The derivative of a product by one "
+    "factor is the other factor.": slopes[2],
+    "The derivative of a square brings down a factor.": slopes[0] / 2,
+    "Twice what it should be: the square brings down one factor of 2, and "
+    "that is all.": 2 * slopes[0],
+    "A quarter is the sigmoid's slope at 0. What is tanh's, 1 − tanh²?": slopes[
+        0
+    ]
+    / 4,
+    "This neuron bends with tanh: its output and its slope at 0 are not the "
+    "sigmoid's.": sigmoid_slopes[0],
+    "The derivative of tanh is 1 − tanh², and tanh(0) is 0: this path is not "
+    "cut.": 0.0,
+}
 
 # %% nbgrader={"grade": true, "grade_id": "pencil_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 checks.value(
@@ -67,18 +91,10 @@ checks.value(
     dw,
     expected=slopes[0],
     tolerance=1e-4,
-    mistakes={
-        "The sign: is the prediction below or above the right answer, and "
-        "would a larger weight raise it?": -slopes[0],
-        "This is the gradient of the bias. How fast does the sum change with "
-        "the weight?": slopes[1],
-        "The derivative of a square brings down a factor.": slopes[0] / 2,
-        "The derivative of tanh is 1 − tanh², and tanh(0) is 0: this path is "
-        "not cut.": 0.0,
-    },
+    mistakes=pencil_mistakes,
 )
 ### BEGIN HIDDEN TESTS
-assert abs(float(dw) + 24.0) < 1e-3
+assert abs(float(dw) + 18.0) < 1e-3
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -109,6 +125,7 @@ def layer_oracle(x, W, b, dh, bend=lambda z: np.maximum(0, z)):
     )
 
 
+# %%
 def gate_on_gradient(x, W, b, dh):
     return layer_oracle(x, W, b, np.maximum(0, dh), bend=lambda z: z)
 
@@ -122,9 +139,15 @@ def averaged(x, W, b, dh):
     return dW / len(x), db / len(x), dx
 
 
-def gate_forgotten_for_dx(x, W, b, dh):
-    straight = layer_oracle(x, W, b, dh, bend=lambda z: z)
-    return (*layer_oracle(x, W, b, dh)[:2], straight[2])
+def gate_forgotten_for(*parts):
+    """The right gradients, but for `parts` those of a layer without ReLU."""
+
+    def gradients(x, W, b, dh):
+        right = layer_oracle(x, W, b, dh)
+        straight = layer_oracle(x, W, b, dh, bend=lambda z: z)
+        return tuple((straight if i in parts else right)[i] for i in range(3))
+
+    return gradients
 
 
 # %%
@@ -133,6 +156,8 @@ relu_cases = [
     tuple(relu_rng.normal(size=s) for s in [(5, 4), (4, 3), 3, (5, 3)]),
     tuple(relu_rng.normal(size=s) for s in [(2, 3), (3, 4), 4, (2, 4)]),
 ]
+
+# %%
 relu_mistakes = {
     "The gate is missing: a unit whose z is negative passes nothing "
     "back.": lambda *a: layer_oracle(*a, bend=lambda z: z),
@@ -144,7 +169,18 @@ relu_mistakes = {
     ),
     "Sum over the examples. If the loss is a mean, its 1/n is in dh "
     "already.": averaged,
-    "dx has to pass through the gate too.": gate_forgotten_for_dx,
+    "If the loss is a mean, its 1/n is in dh already. Here it is taken once "
+    "more, for all three.": lambda x, W, b, dh: layer_oracle(
+        x, W, b, dh / len(x)
+    ),
+    "The gate is the wrong way round: it is open where z is "
+    "positive.": lambda *a: layer_oracle(*a, bend=lambda z: np.minimum(0, z)),
+    "This is tanh's slope. The bend here is ReLU: it lets all through, or "
+    "nothing.": lambda *a: layer_oracle(*a, bend=np.tanh),
+    "dW has to pass through the gate too.": gate_forgotten_for(0),
+    "db has to pass through the gate too.": gate_forgotten_for(1),
+    "dx has to pass through the gate too.": gate_forgotten_for(2),
+    "dW and db have to pass through the gate too.": gate_forgotten_for(0, 1),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "relu_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -210,6 +246,8 @@ def only_right_class(z, y, temperature):
 soft_rng = np.random.default_rng(3)
 soft_z = 2 * soft_rng.normal(size=(4, 3))
 soft_y = np.array([[1.0, 0, 0], [0, 0, 1.0], [0.1, 0.8, 0.1], [0, 1.0, 0]])
+
+# %%
 softmax_mistakes = {
     "The sign: a step against the gradient must raise the right class's "
     "logit.": lambda *a: -softmax_oracle(*a),
@@ -218,9 +256,17 @@ softmax_mistakes = {
     ),
     "The chain rule has one more link: how fast does z/T change with "
     "z?": lambda z, y, T: T * softmax_oracle(z, y, T),
+    "The chain rule's last link is upside down: a higher temperature makes "
+    "z/T move less.": lambda z, y, T: T**2 * softmax_oracle(z, y, T),
     "Where is the temperature? This is the gradient at T = 1.": (
         lambda z, y, T: softmax_oracle(z, y, 1.0)
     ),
+    "The temperature divides the gradient here, but the softmax does not know "
+    "of it.": lambda z, y, T: softmax_oracle(z, y, 1.0) / T,
+    "Two factors are missing: one is the mean's, one the chain rule's last "
+    "link.": lambda z, y, T: len(z) * T * softmax_oracle(z, y, T),
+    "Neither the temperature nor the mean over the examples is in "
+    "it.": lambda z, y, T: len(z) * softmax_oracle(z, y, 1.0),
     "Each row must sum to 1 after the softmax: which axis holds the "
     "classes?": wrong_axis,
     "The other classes have a gradient too: pushing one probability up "
@@ -232,7 +278,7 @@ checks.function(
     "softmax with cross-entropy",
     logits_gradient,
     expected=softmax_oracle,
-    cases=[(soft_z, soft_y, 2.0), (soft_z[::-1], soft_y, 0.5)],
+    cases=[(soft_z, soft_y, 2.5), (soft_z[::-1], soft_y, 0.5)],
     tolerance=1e-5,
     mistakes=softmax_mistakes,
 )
@@ -383,12 +429,23 @@ def cost_oracle(widths, dw=1, dx=1, first=0, passes=2):
     return operations, passes * num_weights
 
 
+# %%
 cost_mistakes = {
     "The first layer does not compute dx: its input is data.": lambda widths: (
         cost_oracle(widths, first=1)
     ),
-    "Backward there are two products a layer, dW and dx.": lambda widths: (
-        cost_oracle(widths, dx=0)
+    "This is twice the number of weights: is a product missing, or the "
+    "addition beside each multiplication?": lambda widths: cost_oracle(
+        widths, dx=0
+    ),
+    "The forward pass is in it: count the way back alone.": lambda widths: (
+        cost_oracle(widths, dw=2)
+    ),
+    "The right two numbers in the wrong order: the operations come "
+    "first.": lambda widths: cost_oracle(widths)[::-1],
+    "Six operations a weight are the forward pass, dW and dx. Count the way "
+    "back alone, and the first layer has no dx.": lambda widths: cost_oracle(
+        widths, dw=2, first=1
     ),
     "A multiplication and an addition: two operations a weight.": (
         lambda widths: (cost_oracle(widths)[0] // 2, cost_oracle(widths)[1])
