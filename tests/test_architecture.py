@@ -13,6 +13,7 @@ ARROWS = {
     "__init__": set(),
     "runtime": {"keras", "tensorflow", "jax", "torch", "IPython"},
     "data": {"numpy", "keras"},
+    "text": {"numpy"},
     "training": {"keras", "numpy", "pandas", "tensorflow", "runtime", "live"},
     "live": {"keras", "pandas", "IPython", "plots"},
     "plots": {"numpy", "matplotlib", "IPython"},
@@ -84,7 +85,7 @@ def test_package_reads_in_one_sitting():
     assert total <= MAX_PACKAGE_LINES, f"{total} lines of code"
 
 
-@pytest.mark.parametrize("name", ["runtime", "data", "training", "plots", "checks"])
+@pytest.mark.parametrize("name", ["runtime", "data", "text", "training", "plots", "checks"])
 def test_public_functions_are_documented(name):
     for node in tree(ROOT / "course_lib" / f"{name}.py").body:
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
