@@ -127,11 +127,12 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    known = ("tensorflow", "jax", "torch")
-    parser.add_argument("backends", nargs="*", choices=known, default=["jax", "torch"])
+    parser.add_argument("backends", nargs="*", default=["jax", "torch"], metavar="backend")
     parser.add_argument("--chapter", default="[0-9]", help="two digits: only this chapter")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (1)")
     options = parser.parse_args()
+    for backend in set(options.backends) - {"tensorflow", "jax", "torch"}:
+        parser.error(f"expected tensorflow, jax or torch. Received: {backend}")
     folders = (ROOT / "notebooks", ROOT / "notebooks" / "solutions")
     notebooks = [n for f in folders for n in sorted(f.glob(f"{options.chapter}*_*.ipynb"))]
     if not notebooks:
