@@ -1259,8 +1259,8 @@ for panel in axes[:, 0]:
 plots.show(
     fig,
     "Six runs and six pairs of curves: only the healthy one brings the "
-    "validation loss near zero; the grey line is ln 10, the loss of a "
-    "network that knows nothing.",
+    "validation loss down and keeps it there; the grey line is ln 10, the "
+    "loss of a network that knows nothing.",
 )
 
 # %% [markdown]
