@@ -32,7 +32,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 def problems(draw):
     """Words that look, words looked at, parameters, heads, and a mask with no empty row."""
     rng = np.random.default_rng(draw(SEEDS))
-    num_heads, head_dim = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    # With heads of one feature Keras 3.15 on TensorFlow adds the bias along the wrong axis: its
+    # `add` takes a bias of shape (heads, 1) for a vector. So heads here have two or more.
+    num_heads, head_dim = draw(st.integers(1, 4)), draw(st.integers(2, 5))
     n, m, texts = draw(LENGTHS), draw(LENGTHS), draw(st.integers(1, 3))
     d = num_heads * head_dim
     x, y = rng.normal(size=(texts, n, d)), rng.normal(size=(texts, m, d))
