@@ -94,12 +94,13 @@ def setup(*, seed=0, backend=None, precision=None, device=None, distribute=False
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX's memory growth
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _framework_messages_held_back():
         import keras
 
         found = accelerators(backend)
         keras.ops.zeros(1)  # the first operation also talks
+    if backend == "tensorflow":  # its logger, once asked for, forgets a level set before
+        sys.modules["tensorflow"].get_logger().setLevel(logging.ERROR)
     precision = _choose_precision(precision, found)
     keras.config.set_dtype_policy(precision)
     if distribute:
