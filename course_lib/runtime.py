@@ -211,9 +211,21 @@ def frontend():
     return "terminal" if sys.stdout.isatty() else "none"
 
 
+def expected_backend():
+    """Return the backend that `setup()` takes unless told: Keras's if it runs, or `KERAS_BACKEND`.
+
+    Example:
+
+    >>> expected_backend() in ("tensorflow", "jax", "torch")
+    True
+    """
+    running = sys.modules["keras"].config.backend() if "keras" in sys.modules else None
+    return running or os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def _choose_backend(backend):
     running = sys.modules["keras"].config.backend() if "keras" in sys.modules else None
-    backend = backend or running or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    backend = backend or expected_backend()
     if backend not in BACKENDS:
         raise ValueError(
             f"The backend must be one of {', '.join(BACKENDS)}. Received: {backend!r}. "
