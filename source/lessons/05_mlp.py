@@ -27,7 +27,7 @@ r"""
 r"""
 ## Budget
 
-40 minutes to read · about 44 s to run on two CPU cores · 3 GB of memory
+40 minutes to read · about 40 s to run on two CPU cores · 3 GB of memory
 """
 
 # %% [markdown]
