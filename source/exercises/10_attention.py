@@ -16,6 +16,8 @@ from course_lib import runtime
 run = runtime.setup(seed=0)
 
 # %%
+import itertools
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -87,6 +89,21 @@ masked_mistakes = {
     "The softmax runs over the wrong axis: each query shares its attention "
     "out.": wrong_axis,
     "A score of 0 hides nothing: its exponential is 1.": hidden_score_of_zero,
+}
+
+# %%
+masked_mistakes |= {
+    "Minus a billion on a weight is not a weight: add it to the scores, before "
+    "the softmax.": lambda q, k, v, mask: (
+        (map_by_keras(q, k) + np.where(mask, 0, -1e9)) @ v
+    ),
+    "Divide by the root of d, not of the number of keys.": (
+        lambda q, k, v, mask: by_keras(q, k, v, mask, scale=len(k) ** -0.5)
+    ),
+    "The answers alone, please, without the map.": lambda q, k, v, mask: (
+        by_keras(q, k, v, mask),
+        map_by_keras(q, k, mask),
+    ),
 }
 
 # %%
@@ -272,7 +289,7 @@ maps = np.stack(
 )
 
 # %%
-fig, axes = plots.figure(1, 3, width=9.5, height=3.2)
+fig, axes = plots.figure(1, 3, width=9.5, height=3.6)
 for head, panel in enumerate(axes):
     panel.imshow(maps[head], cmap="Blues", vmin=0, vmax=1)
     panel.grid(False)
@@ -316,22 +333,32 @@ def shares_of(attention_map):
 
 right_roles = "".join(max(s, key=s.get) for s in map(shares_of, maps))
 
+# %%
+role_mistakes = {
+    f"Those are the three roles, in another order: does head 0 do {one}, and "
+    f"head 1 {two}?": one + two + three
+    for one, two, three in itertools.permutations(right_roles)
+    if one + two + three != right_roles
+}
+role_mistakes |= {
+    "One string of three letters, please, without commas.": ",".join(
+        right_roles
+    ),
+    "Rows look, columns are looked at. Under a causal mask no head can look "
+    "at the word after.": right_roles.replace("a", "b"),
+    "Head 2 is not even: follow a row from left to right.": (
+        right_roles.replace("d", "e")
+    ),
+    "Head 0's diagonal is the word itself; look at the last two rows as "
+    "well.": right_roles.replace("c", "a"),
+}
+
 # %% nbgrader={"grade": true, "grade_id": "roles_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 checks.value(
     "which head does what",
     roles,
     expected=right_roles,
-    mistakes={
-        "Rows look, columns are looked at. Under a causal mask no head can look "
-        "at the word after.": right_roles.replace("a", "b"),
-        "Those are the three roles, in another order. Head 0 comes "
-        "first.": right_roles[::-1],
-        "Head 2 is not even: follow a row from left to right.": (
-            right_roles.replace("d", "e")
-        ),
-        "Head 0's diagonal is the word itself; look at the last two rows as "
-        "well.": right_roles.replace("c", "a"),
-    },
+    mistakes=role_mistakes,
 )
 ### BEGIN HIDDEN TESTS
 assert str(roles).strip().lower() == "cad"
@@ -425,21 +452,34 @@ def cache_of(num_heads, num_layers=80, words=131_072):
     return numbers * num_layers * 2 * words
 
 
+# %%
+cache_mistakes = {
+    "That is half of it. Keys *and* values are kept, and a number takes two "
+    "bytes.": cache_of(8) // 2,
+    "That is a quarter of it. Keys *and* values are kept, and a number takes "
+    "two bytes.": cache_of(8) // 4,
+    "Only the heads of keys and values are kept, not the queries'.": (
+        cache_of(64)
+    ),
+    "That is one layer's; every layer has its own.": cache_of(8, 1),
+    "128 thousand words are 131,072 here.": cache_of(8, words=128_000),
+    "Please in bytes, not in GB.": cache_of(8) / 1e9,
+    "Please in bytes and to the last digit, not in GB.": (
+        round(cache_of(8) / 1e9, 1)
+    ),
+    "Please in bytes and to the last digit, not in whole GB.": (
+        round(cache_of(8) / 1e9)
+    ),
+    "Please in bytes, not in GiB.": cache_of(8) / 2**30,
+}
+
+
 # %% nbgrader={"grade": true, "grade_id": "cache_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 checks.value(
     "bytes of the cache",
     cache,
     expected=cache_of(8),
-    mistakes={
-        "That is half of it. Keys *and* values are kept, and a number takes two "
-        "bytes.": cache_of(8) // 2,
-        "Only the heads of keys and values are kept, not the queries'.": (
-            cache_of(64)
-        ),
-        "That is one layer's; every layer has its own.": cache_of(8, 1),
-        "Please in bytes, not in GB.": cache_of(8) / 1e9,
-        "128 thousand words are 131,072 here.": cache_of(8, words=128_000),
-    },
+    mistakes=cache_mistakes,
     tolerance=1e-9,
 )
 ### BEGIN HIDDEN TESTS
@@ -448,7 +488,7 @@ assert cache == 42_949_672_960
 
 # %% [markdown]
 r"""
-**(b)** Reading a whole text of $n$ words without a cache, from which $n$ on do scores and blends take *more* operations than the layer's four dense layers (queries, keys, values, output)? Count the multiplications and additions of the matrix products; no causal saving, no biases. The lesson's $2d$ holds when keys and values have as many heads as queries; here they have 8 of 64. Give the $n$ at which the two are equal.
+**(b)** The model reads a whole text of $n$ words, without a cache. At which $n$ do scores and blends take as many operations as the layer's four dense layers (queries, keys, values, output)? Count the multiplications and additions of the matrix products; no causal saving, no biases. The lesson's $2d$ holds when keys and values have as many heads as queries; here they have 8 of 64.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "equal", "locked": false, "schema_version": 3, "solution": true, "task": false}
