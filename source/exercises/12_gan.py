@@ -75,6 +75,8 @@ cases = [
     (np.array([-1.0, 0.0, 2.0]), 1.0, 1.0),
     (np.array([-1.5, 0.5, 1.0]), -0.5, 2.0),
 ]
+
+# %%
 best_mistakes = {
     "That is the probability D*(x). Its logit is asked for.": (
         lambda *a: scipy.special.expit(searched_logit(*a))
@@ -84,6 +86,12 @@ best_mistakes = {
     ),
     "A density has a factor 1/spread in front: its logarithm is missing.": (
         lambda x, mean, spread: searched_logit(x, mean, spread) - np.log(spread)
+    ),
+    "A normal density divides (x - mean)² by the variance, spread².": (
+        lambda x, mean, spread: (
+            searched_logit(x, mean, spread)
+            + (x - mean) ** 2 / 2 * (1 / spread - 1 / spread**2)
+        )
     ),
     "That is log p(x) alone. The best discriminator compares p with q.": (
         lambda x, mean, spread: scipy.stats.norm.logpdf(x)
@@ -103,6 +111,7 @@ _x = np.array([0.0, 3.0])
 assert np.allclose(best_logit(_x, 2.0, 1.0), [2.0, -4.0])
 assert np.allclose(best_logit(_x, 0.0, 1.0), 0.0)
 assert np.allclose(best_logit(np.zeros(1), 0.0, np.e), 1.0)
+assert np.allclose(best_logit(np.ones(1), -1.0, 2.0), np.log(2))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -151,11 +160,21 @@ loss_mistakes = {
     "real_target is not used: D's label for real pictures is not always 1.": (
         lambda r, f, t: keras_losses(r, f, 1.0)
     ),
+}
+
+# %%
+loss_mistakes |= {
     "G's loss is the saturating one, log(1 - σ(ℓ)), which hardly pushes.": (
         lambda r, f, t: (keras_losses(r, f, t)[0], -keras_loss(f, 0.0))
     ),
     "The labels are swapped: D is asked to call real pictures forged.": (
-        lambda r, f, t: keras_losses(f, r, t)
+        lambda r, f, t: (keras_losses(f, r, t)[0], keras_losses(r, f, t)[1])
+    ),
+    "G's loss asks for the label 0. It wants its pictures to pass as real.": (
+        lambda r, f, t: (keras_losses(r, f, t)[0], keras_loss(f, 0.0))
+    ),
+    "Return D's loss first, then G's.": (
+        lambda r, f, t: keras_losses(r, f, t)[::-1]
     ),
     "D's two means are added up, not averaged.": (
         lambda r, f, t: (keras_losses(r, f, t)[0] / 2, keras_losses(r, f, t)[1])
@@ -317,13 +336,32 @@ mixing = rng.normal(size=(2, 3, 3))
 cases = [
     (
         rng.normal(size=(30, 3)) @ mixing[0],
-        rng.normal(1, 1, (40, 3)) @ mixing[1],
+        rng.normal(1, 1, (30, 3)) @ mixing[1],
     ),
     (rng.normal(size=(25, 3)) @ mixing[1], rng.normal(2, 1, (25, 3))),
 ]
 
 # %%
 total_variance = lambda a, b: np.trace(np.cov(a.T)) + np.trace(np.cov(b.T))
+
+
+def rows_as_variables(a, b):
+    shift = moved_apart(a, b)[0]
+    a, b = (
+        (part - part.mean(axis=1, keepdims=True)) / np.sqrt(part.shape[1] - 1)
+        for part in (a, b)
+    )
+    overlap = np.linalg.svd(a.T @ b, compute_uv=False).sum()
+    return shift + np.sum(a**2) + np.sum(b**2) - 2 * overlap
+
+
+def root_of_entries(a, b):
+    with np.errstate(invalid="ignore"):
+        roots = np.sqrt(np.diag(np.cov(a.T) @ np.cov(b.T)))
+    return moved_apart(a, b)[0] + total_variance(a, b) - 2 * roots.sum()
+
+
+# %%
 frechet_mistakes = {
     "The factor 2 before the matrix root is missing.": (
         lambda a, b: (
@@ -336,6 +374,15 @@ frechet_mistakes = {
     "Square the difference of the means, component by component.": (
         lambda a, b: moved_apart(a, b)[1] + np.sqrt(moved_apart(a, b)[0])
     ),
+}
+
+# %%
+frechet_mistakes |= {
+    "np.cov takes each row for a variable. Here a row is a picture.": (
+        rows_as_variables
+    ),
+    "np.sqrt takes the root of each entry. The root of a matrix is another "
+    "thing: a matrix R with R @ R = C1 @ C2.": root_of_entries,
     "That is the root of it: d², not d, is asked for.": (
         lambda a, b: np.sqrt(by_best_map(a, b))
     ),
@@ -354,6 +401,8 @@ checks.function(
 _a = np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 assert np.isclose(frechet(_a, _a + np.array([3.0, 4.0])), 25.0)
 assert np.isclose(frechet(_a, 2 * _a), 8 / 3)
+_b = _a @ np.array([[1.0, 1.0], [0.0, 1.0]])
+assert np.isclose(frechet(_b, 2 * _b), 4.0)
 ### END HIDDEN TESTS
 
 # %% [markdown]
