@@ -6,7 +6,7 @@ WORKERS ?= 2
 STAMP := .venv/.installed
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt
 	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install -q "$$(grep ^uv== requirements.txt)"
@@ -19,6 +19,9 @@ lab: $(STAMP)  ## open JupyterLab at chapter 00
 
 test: $(STAMP)  ## run and verify everything, or one chapter: CHAPTER=05
 	$(BIN)/pytest -n $(WORKERS) $(if $(CHAPTER),--chapter $(CHAPTER))
+
+test-backends: $(STAMP)  ## the same notebooks on JAX and PyTorch: [BACKENDS=jax] [CHAPTER=05]
+	$(BIN)/python -m tests.backends $(BACKENDS) $(if $(CHAPTER),--chapter $(CHAPTER))
 
 notebooks: $(STAMP)  ## build and execute what changed: [CHAPTER=05] [FORCE=1]
 	$(BIN)/python source/build.py $(CHAPTER) $(if $(FORCE),--force)
@@ -33,6 +36,6 @@ bench: $(STAMP)  ## ours beside others', in one run (takes half an hour)
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file; done
 
 clean:  ## remove the environment and caches, nothing else
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-jax .venv-torch .pytest_cache .ruff_cache .hypothesis build *.egg-info
 
-.PHONY: help setup lab test notebooks lint lock bench clean
+.PHONY: help setup lab test test-backends notebooks lint lock bench clean

@@ -47,6 +47,11 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_setup(item):
     if isinstance(item, nbval.plugin.IPyNbCell) and FAILED in item.parent.stash:
         pytest.skip(f"not run: {item.parent.stash[FAILED]} failed")
+    if isinstance(item, nbval.plugin.IPyNbCell):
+        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+        only = [t for t in item.cell.metadata.get("tags", []) if t.startswith("only-")]
+        if only and f"only-{backend}" not in only:
+            pytest.skip(f"this cell is about {', '.join(t.removeprefix('only-') for t in only)}")
     return (yield)
 
 

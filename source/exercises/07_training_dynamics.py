@@ -72,6 +72,14 @@ spread_mistakes = {
     ),
     "Turn it round: more inputs, or more that leaks, need smaller "
     "weights.": lambda n, s: 1 / spread_oracle(n, s),
+    "The two halves of z add their variances, not their factors: square "
+    "each, then add.": lambda n, s: np.sqrt(2 / (n * (1 + s) ** 2)),
+    "What is kept of the variance belongs under the fraction line: the more "
+    "is kept, the smaller the weights.": lambda n, s: np.sqrt(
+        2 * (1 + s**2) / n
+    ),
+    "Each half of z holds half of the variance: one half is whole, one "
+    "leaks.": lambda n, s: np.sqrt(1 / (n * (1 + s**2))),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "spread_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -111,6 +119,8 @@ checks.value(
         "Upside down: these weights are too small, so the size shrinks.": 1
         / right,
         "The ReLU also takes its half of the variance.": right * np.sqrt(2),
+        "The ReLU halves the variance. The size falls by the root of "
+        "that.": right / np.sqrt(2),
     },
 )
 ### BEGIN HIDDEN TESTS
@@ -345,7 +355,7 @@ checks.function(
     "rates of the test",
     rates_of_test,
     expected=np.geomspace,
-    cases=[(1e-4, 10.0, 6), (0.01, 1.0, 3)],
+    cases=[(1e-4, 10.0, 6), (0.01, 1.0, 3), (1e-3, 2.0, 5)],
     tolerance=1e-8,
     mistakes={
         "Equal differences spend nearly all steps near the highest rate. "
@@ -356,10 +366,13 @@ checks.function(
         "yet.": lambda a, b, n: np.geomspace(a, b, n + 1)[1:],
         "It must climb: a run destroyed by its first step tells "
         "nothing.": lambda a, b, n: np.geomspace(b, a, n),
+        "The factor follows from highest, lowest and n; it is not always "
+        "10.": lambda a, b, n: a * 10.0 ** np.arange(n),
     },
 )
 ### BEGIN HIDDEN TESTS
 assert np.allclose(rates_of_test(0.001, 1.0, 4), [0.001, 0.01, 0.1, 1.0])
+assert np.allclose(rates_of_test(0.5, 8.0, 5), [0.5, 1.0, 2.0, 4.0, 8.0])
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -425,8 +438,8 @@ pick_mistakes = {
     "One lucky batch decided. Average five losses first.": lambda r, loss: (
         r[np.argmin(loss)] / 3
     ),
-    "Take a third of it: at the lowest point the next steps already "
-    "undo it.": lambda r, loss: 3 * pick_oracle(r, loss),
+    "Take a third of it: in a long run the lowest point is at the "
+    "edge.": lambda r, loss: 3 * pick_oracle(r, loss),
     "The mean of five belongs to its middle; yours to the last of the "
     "five.": lambda r, loss: r[lowest_at(r, loss)] / 3,
     "The mean of five belongs to its middle; yours to the first of the "
@@ -434,6 +447,14 @@ pick_mistakes = {
     "Return a rate; that is a loss.": lambda r, loss: (
         np.nanmin(pd.Series(loss).rolling(5).mean()) / 3
     ),
+    "Zeros were added at the ends: the first two steps and the last two have "
+    "no mean of five.": lambda r, loss: (
+        r[np.argmin(np.convolve(loss, np.ones(5) / 5, "same"))] / 3
+    ),
+    "That is a third of the step's number. Return the rate of that "
+    "step.": lambda r, loss: lowest_at(r, loss, center=True) / 3,
+    "That is the step's number. Return a third of the rate of that "
+    "step.": lambda r, loss: lowest_at(r, loss, center=True),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "pick_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}

@@ -9,7 +9,7 @@ In a GPT, about two thirds of the parameters of every block sit in a network lik
 r"""
 ## You will be able to
 
-- build, train, save and reload a network in Keras that reads at least 98 % of 10,000 handwritten digits it has never seen;
+- build, train, save and reload a network in Keras that reads about 98 % of 10,000 handwritten digits it has never seen;
 - compute a layer three ways, write a network in Keras's three styles, and show that they are the same function;
 - count its parameters and its operations by hand, and say how far a run stays below the machine's limit;
 - choose between recipes on a validation set, tell a gain from luck, and touch the test set once;
@@ -27,7 +27,7 @@ r"""
 r"""
 ## Budget
 
-40 minutes to read · about 45 s to run on two CPU cores · 3 GB of memory
+40 minutes to read · about 47 s to run on two CPU cores · 3 GB of memory
 """
 
 # %% [markdown]
@@ -500,7 +500,7 @@ table
 
 # %%
 bands = {
-    "one-cycle": (0.5, 2.5),
+    "one-cycle": (0.8, 3.0),
     "constant 0.003": (0.2, 2.2),
     "batch 64": (0.0, 2.4),
     "batch 1,024": (-4.2, -1.6),
@@ -518,9 +518,9 @@ for name, (low, high) in bands.items():
 
 # %% [markdown]
 r"""
-**Answer: (d)**, on average over ten seeds, with (a) close behind, and ahead with some seeds. Read the table with its second row in hand: a new seed, which changes nothing that one could call better, moves the accuracy too, sometimes by more than half a point. That is the ruler for all other rows. (The error bar in the table knows only about the 5,000 images, not about the random weights.)
+**Answer: (d)**, in all ten repetitions of this chapter, with (a) second, sometimes by a hair. Read the table with its second row in hand: a new seed, which changes nothing that one could call better, moves the accuracy too, sometimes by more than half a point. That is the ruler for all other rows. (The error bar in the table knows only about the 5,000 images, not about the random weights.)
 
-- **One-cycle** is a gain in every one of ten repetitions of this chapter, at no cost. Read it beside the row *constant 0.003*: most of the gain is the larger rate. What the cycle adds is that a high peak becomes safe, and that the descent to zero takes the last of the noise away.
+- **One-cycle** is a gain at no cost. Read it beside the row *constant 0.003*: about half of the gain is the larger rate. What the cycle adds is that a high peak becomes safe, and that the descent to zero takes the last of the noise away.
 - **Batch 64** is a gain in all ten as well: four times the steps for the same images. Weigh it against the images per second that it costs. **Batch 1,024** is a loss in all ten: a quarter of the steps, none of them longer.
 - **Dropout** and **weight decay** stay within what another seed can do. (Should your table call dropout better, compare it with the second row before you believe it.) (b) tempts because dropout is in so many recipes. It works against overfitting, and a network that has seen each image twice has hardly begun to overfit; meanwhile its training loss is higher, as it learns with a fifth of its hidden units gone.
 
@@ -693,7 +693,7 @@ table
 
 # %%
 checks.claim(
-    "test accuracy", accuracy, at_least=0.98, at_most=0.99, examples=10_000
+    "test accuracy", accuracy, at_least=0.978, at_most=0.985, examples=10_000
 )
 checks.claim(
     "test accuracy of the article's recipe",
@@ -712,7 +712,7 @@ checks.claim("training loss at the end", loss_of_ours[-1], at_most=0.05)
 
 # %% [markdown]
 r"""
-**Answer: (b).** At least 98 % of 10,000, with an error bar of about a quarter of a point: far more than noise away from the article's recipe, for a third of its passes, and fewer seconds. (c) tempts because the *training* loss says nearly perfect. It is an answer about digits that the network has practised; a training accuracy is never a test accuracy. The remaining mistakes are what this architecture leaves on the table: it sees 784 numbers and does not know which pixels are neighbours. Chapter 08 tells it.
+**Answer: (b).** About 98 % of 10,000, with an error bar of about a quarter of a point: far more than noise away from the article's recipe, for a third of its passes, and fewer seconds. (c) tempts because the *training* loss says nearly perfect. It is an answer about digits that the network has practised; a training accuracy is never a test accuracy. The remaining mistakes are what this architecture leaves on the table: it sees 784 numbers and does not know which pixels are neighbours. Chapter 08 tells it.
 
 ## Which digits it confuses
 
@@ -1017,7 +1017,7 @@ print(f"softmax twice: the loss of a perfect network is {floor:.2f} nats")
 r"""
 ## Summary
 
-- **Build, train, save, reload**: 784-256-128-10, all 60,000 digits, three epochs of Adam with a one-cycle rate: at least 98 % of 10,000 unseen digits, give or take a quarter of a point; the reloaded file gives the same logits.
+- **Build, train, save, reload**: 784-256-128-10, all 60,000 digits, three epochs of Adam with a one-cycle rate: about 98 % of 10,000 unseen digits, give or take a quarter of a point; the reloaded file gives the same logits.
 - **Three ways for a layer** (loop, matrix, `Dense`) and **three styles for a network** (Sequential, functional, subclassed): the same function, shown by giving them the same weights.
 - **235,146 parameters**, $nm + m$ a layer, 85 % of them in the first; 1,007,104 operations an image in training, where $6N$ says 1,410,876. Larger batches come closer to the machine's limit.
 - **Choosing**: one-cycle and batch 64 are gains, batch 1,024 is a loss, dropout and weight decay show nothing in two epochs of many images. With few images and many passes the last two lower the validation loss. All that on the validation set; the test set answered once.
