@@ -50,6 +50,7 @@ def shift_oracle(tokens):
     return padded(tokens, 1, 0)[:, :-1], tokens
 
 
+# %%
 shift_mistakes = {
     "Input and target are the same word: a network can copy it without "
     "learning anything.": lambda tokens: (tokens, tokens),
@@ -61,6 +62,18 @@ shift_mistakes = {
     "np.roll brings the last column round to the front. A 0 belongs there.": (
         lambda tokens: (np.roll(tokens, 1, axis=1), tokens)
     ),
+    "The first word is never asked: the start token goes in front of the "
+    "input, and nothing need be cut off the target.": lambda tokens: (
+        tokens,
+        padded(tokens, 0, 1)[:, 1:],
+    ),
+    "Both are right, in the other order: inputs first, then targets.": (
+        lambda tokens: shift_oracle(tokens)[::-1]
+    ),
+    "Your inputs have a column more than your targets: nothing is asked after "
+    "the last word.": lambda tokens: (padded(tokens, 1, 0), tokens),
+    "A column too wide, both: after the last word of a full row nothing need "
+    "be asked.": lambda tokens: (padded(tokens, 1, 0), padded(tokens, 0, 1)),
 }
 
 # %% nbgrader={"grade": true, "grade_id": "shift_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -109,9 +122,10 @@ def perplexity_oracle(q, targets):
     return np.exp(np.average(nats(q, targets), weights=targets > 0))
 
 
-def perplexity_by_rows(q, targets):
+def by_rows(q, targets):
+    """The perplexity of each row by itself: (n,)."""
     pairs = zip(q[:, None], targets[:, None], strict=True)
-    return np.mean([perplexity_oracle(*pair) for pair in pairs])
+    return np.array([perplexity_oracle(*pair) for pair in pairs])
 
 
 rng = np.random.default_rng(0)
@@ -146,6 +160,18 @@ perplexity_mistakes = {
     ),
 }
 
+# %%
+perplexity_mistakes |= {
+    "Rows differ in length, and yours gives each the same weight: every "
+    "place asked counts once.": lambda q, y: np.exp(
+        np.log(by_rows(q, y)).mean()
+    ),
+    "Yours averages one perplexity a row. First the mean loss of all places, "
+    "then e to it.": lambda q, y: by_rows(q, y).mean(),
+    "That is per sentence. Divide by the number of places asked, not of "
+    "rows.": lambda q, y: np.exp((nats(q, y) * (y > 0)).sum() / len(y)),
+}
+
 # %% nbgrader={"grade": true, "grade_id": "perplexity_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 checks.function(
     "perplexity",
@@ -160,37 +186,42 @@ _q = np.full((2, 3, 8), 0.125)
 assert abs(perplexity(_q, np.array([[1, 2, 3], [4, 0, 0]])) - 8) < 1e-6
 _q = np.array([[[0.1, 0.5, 0.4], [0.5, 0.375, 0.125], [0.2, 0.2, 0.6]]])
 assert abs(perplexity(_q, np.array([[1, 2, 0]])) - 4) < 1e-6
+_q = np.array([[[0.2, 0.5, 0.3], [0.2, 0.3, 0.5]], [[0.5, 0.0625, 0.4375]] * 2])
+assert abs(perplexity(_q, np.array([[1, 2], [1, 0]])) - 4) < 1e-6
 ### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
-**(b)** A model of English has a perplexity of 4 per character. A word takes six characters on average, the blank after it included. What is its perplexity per word, the probability of a word being the product of its characters'?
+**(b)** A model of English whose tokens are words has a perplexity of 1,000 per word. A word takes five characters on average, the blank after it included. A model whose tokens are characters is as good, if it gives every word the same probability. What is its perplexity per character? Three digits are enough.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "per_word", "locked": false, "schema_version": 3, "solution": true, "task": false}
-per_word = ...
+# %% nbgrader={"grade": false, "grade_id": "per_character", "locked": false, "schema_version": 3, "solution": true, "task": false}
+per_character = ...
 ### BEGIN SOLUTION
-per_word = 4**6
+per_character = 1000 ** (1 / 5)
 ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "per_word_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-loss = 6 * np.log(4)  # losses add up along a word
+# %% nbgrader={"grade": true, "grade_id": "per_character_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+loss = np.log(1000)  # of a word; its characters share it
 checks.value(
-    "perplexity per word",
-    per_word,
-    expected=np.exp(loss),
+    "perplexity per character",
+    per_character,
+    expected=np.exp(loss / 5),
     mistakes={
-        "Losses add up, so perplexities multiply.": 24,
+        "Losses add up along a word, so perplexities multiply. A division "
+        "does not undo that.": 200,
         "That is the loss of a word in nats.": loss,
-        "That is the loss of a word in bits.": loss / np.log(2),
-        "2 to the power of 6: but a character leaves four choices, not two.": 2
-        ** 6,
-        "A word is six characters: unsure of each, one cannot be as sure of "
-        "the whole.": 4,
+        "That is the loss of a character in nats.": loss / 5,
+        "That is the loss of a character in bits.": loss / 5 / np.log(2),
+        "Nats go with e, bits with 2: yours takes 2 to the power of nats.": 2
+        ** (loss / 5),
+        "A character is a fifth of a word: whoever chooses it has far fewer "
+        "choices.": 1000,
     },
+    tolerance=1e-3,
 )
 ### BEGIN HIDDEN TESTS
-assert abs(per_word - 4096) < 1e-6
+assert abs(per_character - 3.98107) < 0.005
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -242,6 +273,23 @@ dice_mistakes = {
     "A logit of 0 is not a probability of 0. What is the logarithm of 0?": (
         lambda z, t, k: softmax(np.where(dropped(z, k), 0, z) / t)
     ),
+}
+
+# %%
+dice_mistakes |= {
+    "The temperature has no effect in yours. Is it missing, or are "
+    "probabilities divided by it and then normalised?": (
+        lambda z, t, k: dice_oracle(z, 1.0, k)
+    ),
+    "Every token can still be drawn in yours. Where does k come in?": (
+        lambda z, t, k: softmax(z / t)
+    ),
+    "One too few is left: the k-th largest itself is kept.": (
+        lambda z, t, k: dice_oracle(z, t, k - 1)
+    ),
+    "The numbers are right, but sorted: each belongs at its token's place.": (
+        lambda z, t, k: -np.sort(-dice_oracle(z, t, k))
+    ),
     "Those are the k smallest. Which end does np.sort put the largest "
     "at?": lambda z, t, k: dice_oracle(-z, -t, k),
 }
@@ -252,7 +300,7 @@ checks.function(
     dice,
     expected=dice_oracle,
     cases=[
-        (np.array([2.0, -1.0, 1.0, 0.5], "float32"), 0.5, 2),
+        (np.array([2.0, -1.0, 1.0, 0.5], "float32"), 0.5, 3),
         (np.array([0.3, 1.7, -0.4, 2.2, -3.0], "float32"), 2.0, 3),
     ],
     mistakes=dice_mistakes,
@@ -267,85 +315,119 @@ assert np.allclose(_q, [0.64, 0.36, 0])
 
 # %% [markdown]
 r"""
-## Question 4: an LSTM step by hand (3 points)
+## Question 4: a GRU step by hand (3 points)
 
-One step for a batch: `x` (n, inputs), the state `h` and the cell `c` (n, units), and Keras's weights `W` (inputs, 4 · units), `U` (units, 4 · units), `b` (4 · units), whose four blocks stand in the order $i, f, g, o$. Return the new `h` and the new `c`.
+The lesson names the LSTM's younger relative and does not show it. A GRU has one vector $h$ and two gates, $z$ (what is kept) and $r$ (what the new part may see of the old):
+
+$$\begin{aligned}
+z &= \sigma(x W_z + h U_z + b_z), \qquad r = \sigma(x W_r + h U_r + b_r)\\
+g &= \tanh(x W_g + (r \odot h)\, U_g + b_g)\\
+h_\text{new} &= z \odot h + (1 - z) \odot g
+\end{aligned}$$
+
+Write one step for a batch: `x` (n, inputs), `h` (n, units), and Keras's weights `W` (inputs, 3 · units), `U` (units, 3 · units), `b` (3 · units), whose three blocks stand in the order $z, r, g$. Return the new `h`.
 """
 
 
-# %% nbgrader={"grade": false, "grade_id": "lstm", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def lstm_step(x, h, c, W, U, b):
-    """The new h and the new c, both (n, units)."""
+# %% nbgrader={"grade": false, "grade_id": "gru", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def gru_step(x, h, W, U, b):
+    """The new h: (n, units)."""
     ### BEGIN SOLUTION
-    i, f, g, o = np.split(x @ W + h @ U + b, 4, axis=-1)
-    i, f, o = (1 / (1 + np.exp(-z)) for z in (i, f, o))
-    c = f * c + i * np.tanh(g)
-    return o * np.tanh(c), c
+    (Uz, Ur, Ug), (xz, xr, xg) = np.split(U, 3, 1), np.split(x @ W + b, 3, 1)
+    z, r = 1 / (1 + np.exp(-xz - h @ Uz)), 1 / (1 + np.exp(-xr - h @ Ur))
+    return z * h + (1 - z) * np.tanh(xg + (r * h) @ Ug)
     ### END SOLUTION
 
 
 # %%
-def step_by_keras(x, h, c, W, U, b, order=(0, 1, 2, 3), **options):
-    """keras.layers.LSTMCell, with the four blocks put into another order."""
+def step_by_keras(x, h, W, U, b, order=(0, 1, 2), reset_after=False, **options):
+    """keras.layers.GRUCell, with the three blocks put into another order."""
     units = h.shape[1]
     columns = np.concatenate([np.arange(units) + units * n for n in order])
-    cell = layers.LSTMCell(units, **options)
+    W, U, b = W[:, columns], U[:, columns], b[columns]
+    cell = layers.GRUCell(units, reset_after=reset_after, **options)
     cell.build((None, x.shape[1]))
-    cell.set_weights([W[:, columns], U[:, columns], b[columns]])
-    _, state = cell(x, [h, c])
-    return tuple(keras.ops.convert_to_numpy(part) for part in state)
+    cell.set_weights([W, U, np.stack([b, 0 * b]) if reset_after else b])
+    return keras.ops.convert_to_numpy(cell(x, h)[0])
 
 
-def shown_bare(*case):
-    h, c = step_by_keras(*case)
-    return h / np.tanh(c) * c, c
+def with_block(case, block, *, times=1.0, plus=0.0):
+    """The case, with one block of its weights multiplied and its bias moved."""
+    x, h, W, U, b = case
+    columns = np.arange(len(b)) // h.shape[1] == block
+    factor = np.where(columns, times, 1.0)
+    return x, h, W * factor, U * factor, b * factor + plus * columns
 
 
-def without_past(x, h, c, *weights):
-    return step_by_keras(x, h, np.zeros_like(c), *weights)
+def kept_and_new(*case):
+    """z * h and g, each by itself."""
+    kept = step_by_keras(*case, activation=lambda z: 0 * z)
+    return kept, step_by_keras(*with_block(case, 0, plus=-1000))
 
 
 # %%
 rng = np.random.default_rng(1)
 cases = []
-for n, inputs, units in ((1, 2, 1), (3, 4, 2)):
-    shapes = [(n, inputs), (n, units), (n, units)]
-    shapes += [(inputs, 4 * units), (units, 4 * units), (4 * units,)]
+for n, inputs, units in ((1, 2, 2), (3, 4, 2)):
+    shapes = [(n, inputs), (n, units)]
+    shapes += [(inputs, 3 * units), (units, 3 * units), (3 * units,)]
     cases.append(tuple(rng.normal(size=s).astype("float32") for s in shapes))
 
 # %%
-lstm_mistakes = {
-    "The blocks stand in the order i, f, g, o. You read the last two the other "
-    "way round.": lambda *case: step_by_keras(*case, order=(0, 1, 3, 2)),
-    "Swapped: f decides what is kept of c, i what is added.": (
-        lambda *case: step_by_keras(*case, order=(1, 0, 2, 3))
+gru_mistakes = {
+    "The blocks stand in the order z, r, g. You read the first two the other "
+    "way round.": lambda *case: step_by_keras(*case, order=(1, 0, 2)),
+    "Swapped: z is the part that is kept, 1 − z the part that is new.": (
+        lambda *case: step_by_keras(*with_block(case, 0, times=-1))
     ),
-    "The cell is shown through a tanh: yours shows it bare.": shown_bare,
-    "The old cell is lost in yours: keep a part of it.": without_past,
-    "Only the gates go through the sigmoid. What is added and what is shown "
-    "goes through tanh.": (
+    "The gate r acts on h before the product with U, in yours after it.": (
+        lambda *case: step_by_keras(*case, reset_after=True)
+    ),
+    "In yours the new part sees all of h. What is r for?": (
+        lambda *case: step_by_keras(*with_block(case, 1, plus=1000))
+    ),
+    "Only the gates go through the sigmoid. The new part goes through tanh.": (
         lambda *case: step_by_keras(*case, activation="sigmoid")
     ),
-    "Both are right, in the other order: h first, then c.": (
-        lambda *case: step_by_keras(*case)[::-1]
+    "The new part goes in bare: a tanh is missing.": (
+        lambda *case: step_by_keras(*case, activation="linear")
     ),
 }
 
-# %% nbgrader={"grade": true, "grade_id": "lstm_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %%
+gru_mistakes |= {
+    "That is the new part alone. How much of h is kept?": (
+        lambda *case: kept_and_new(*case)[1]
+    ),
+    "What is kept and what is new share the unit: z of one, 1 − z of the "
+    "other.": lambda *case: sum(kept_and_new(*case)),
+    "Gates are numbers from 0 to 1: a sigmoid is missing.": (
+        lambda *case: step_by_keras(*case, recurrent_activation="linear")
+    ),
+    "The bias is missing.": lambda x, h, W, U, b: step_by_keras(
+        x, h, W, U, 0 * b
+    ),
+    "Gates and new part see the input only: h U is missing.": (
+        lambda x, h, W, U, b: step_by_keras(x, h, W, 0 * U, b)
+    ),
+}
+
+# %% nbgrader={"grade": true, "grade_id": "gru_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 checks.function(
-    "LSTM step",
-    lstm_step,
+    "GRU step",
+    gru_step,
     expected=step_by_keras,
     cases=cases,
-    mistakes=lstm_mistakes,
+    mistakes=gru_mistakes,
     tolerance=1e-4,
 )
 ### BEGIN HIDDEN TESTS
-_one = np.ones((1, 1))
-_b = np.array([0.0, 100.0, 0.5, 100.0])  # i = 1/2, f = 1, g = 0.5, o = 1
-_h, _c = lstm_step(_one, _one, 2 * _one, np.zeros((1, 4)), np.zeros((1, 4)), _b)
-_wanted = 2 + 0.5 * np.tanh(0.5)
-assert np.allclose(_c, _wanted) and np.allclose(_h, np.tanh(_wanted))
+_W = np.array([[0.0, 0, 0, 0, 1, 1]])
+_U = np.array([[0.0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 0]])
+_b = np.array([np.log(3), np.log(3), 100, -100, 0, 0])  # z = 3/4, r = 1 and 0
+_h = gru_step(np.ones((1, 1)), np.array([[3.0, 5.0]]), _W, _U, _b)
+_wanted = [2.25 + np.tanh(1) / 4, 3.75 + np.tanh(4) / 4]
+assert np.allclose(_h, [_wanted], atol=1e-5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
