@@ -17,6 +17,14 @@ from course_lib import live, runtime, training
 FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
+@pytest.fixture(autouse=True)
+def interrupts_arrive():
+    """A shell that runs the tests in the background has told them to ignore Ctrl-C."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 def problem(n=50, num_classes=3):
     """Separable data: (n, 4) float32 inputs and the (n,) class of each."""
     rng = np.random.default_rng(0)

@@ -27,7 +27,7 @@ r"""
 r"""
 ## Budget
 
-40 minutes to read · about 45 s to run on two CPU cores · 3 GB of memory
+40 minutes to read · about 47 s to run on two CPU cores · 3 GB of memory
 """
 
 # %% [markdown]
