@@ -399,7 +399,7 @@ assert readers == 4
 r"""
 ## Question 5: the window moves (1 point)
 
-A colleague writes with the lesson's model, context 48, and a cache. When 48 places are full, she throws away the *oldest* key and value of each block and goes on, giving every new token position 47. Up to there her text is the same, token for token, as without a cache. From there on the two differ: without a cache, the last 48 tokens are read anew at every step. Why?
+A colleague writes with the lesson's model, the one with a table of 48 positions, and a cache. When 48 places are full, she throws away the *oldest* key and value of each block and goes on, giving every new token position 47. Up to there her text is the same, token for token, as without a cache. From there on the two differ: without a cache, the last 48 tokens are read anew at every step. Why?
 
 - `"a"`: rounding: after 48 places the small differences have added up
 - `"b"`: the kept keys and values were made with other positions, and from vectors that had seen the token that is gone

@@ -12,7 +12,7 @@ r"""
 - build a decoder-only transformer in about a hundred lines, say the shape beside every line, and show that Keras and NumPy compute the same;
 - count its parameters by hand, GPT-2's to the last one;
 - prove by gradients that no place sees the future;
-- train it on chapter 09's two texts, against chapter 09's LSTM at equal parameters and equal data, and say honestly who is ahead;
+- train it on chapter 09's two texts, against chapter 09's LSTM at equal parameters, with equal batches and with equal seconds, and say honestly who is ahead;
 - write with and without a key-value cache, token for token alike, and read what size buys off a log-log plot without believing too much of it.
 """
 
@@ -148,9 +148,13 @@ What goes in has the shape of what comes out, so blocks can be stacked.
 class Attention(layers.Layer):
     """What attention adds to vectors (b, n, d)."""
 
-    def __init__(self, d, num_heads, start="zeros", causal=True):
+    def __init__(self, d, num_heads, start="zeros", turn=None):
         super().__init__()
-        self.split, self.causal = (num_heads, d // num_heads), causal
+        self.split, self.turn, self.causal = (
+            (num_heads, d // num_heads),
+            turn,
+            True,
+        )
         self.qkv = layers.Dense(3 * d)
         self.mix = layers.Dense(d, kernel_initializer=start)
 
@@ -158,6 +162,8 @@ class Attention(layers.Layer):
         parts = ops.split(self.qkv(x), 3, axis=-1)  # three of (b, n, d)
         shape = (-1, x.shape[1], *self.split)
         q, k, v = (ops.reshape(part, shape) for part in parts)  # (b, n, h, f)
+        if self.turn:  # for later: positions by rotation
+            q, k = self.turn(q), self.turn(k)
         blends = ops.dot_product_attention(q, k, v, is_causal=self.causal)
         return self.mix(ops.reshape(blends, (-1, *x.shape[1:])))  # (b, n, d)
 
@@ -180,10 +186,10 @@ class MLP(layers.Layer):
 class Block(layers.Layer):
     """Vectors (b, n, d) → (b, n, d): attention, then an MLP, each added."""
 
-    def __init__(self, d, num_heads):
+    def __init__(self, d, num_heads, turn=None):
         super().__init__()
         self.norm_1 = layers.LayerNormalization(epsilon=1e-5)
-        self.attend = Attention(d, num_heads)
+        self.attend = Attention(d, num_heads, turn=turn)
         self.norm_2 = layers.LayerNormalization(epsilon=1e-5)
         self.think = MLP(d)
 
@@ -210,19 +216,22 @@ And the model. Positions are learned as tokens are: a table with a row a place, 
 class GPT(keras.Model):
     """Tokens (b, n) → logits (b, n, v)."""
 
-    def __init__(self, v, context, d, num_heads, num_layers, block=Block):
+    def __init__(
+        self, v, context, d, num_heads, num_layers, block=Block, table=True
+    ):
         super().__init__()
         start = keras.initializers.RandomNormal(stddev=0.1)
         self.num_heads = num_heads
         self.tokens = layers.Embedding(v, d, start)
-        self.positions = layers.Embedding(context, d, start)
+        self.positions = layers.Embedding(context, d, start) if table else None
         self.blocks = [block(d, num_heads) for _ in range(num_layers)]
         self.norm = layers.LayerNormalization(epsilon=1e-5)
         self(np.zeros((1, context), "int32"))  # creates the weights
 
     def call(self, tokens):
-        places = ops.arange(tokens.shape[1])  # (n,)
-        x = self.tokens(tokens) + self.positions(places)  # (b, n, d)
+        x = self.tokens(tokens)  # (b, n, d)
+        if self.positions:
+            x = x + self.positions(ops.arange(tokens.shape[1]))  # + (n, d)
         for block in self.blocks:
             x = block(x)  # (b, n, d)
         table = ops.transpose(self.tokens.embeddings)  # (d, v)
@@ -353,6 +362,7 @@ def num_parameters(v, context, d, num_layers):
     return v * d + context * d + num_layers * (12 * d**2 + 13 * d) + 2 * d
 
 
+# %%
 checks.agree(
     "parameters by hand and in Keras",
     num_parameters(v=11, context=6, d=8, num_layers=3),
@@ -457,7 +467,7 @@ def build_lstm(vocabulary_size, embedding_size, units):
     )
 
 
-WHOLE = {"parameters", "steps", "characters a second"}
+WHOLE = {"parameters", "passes", "steps", "characters a second"}
 
 
 def formatted(frame):
@@ -521,11 +531,51 @@ checks.claim(
 
 # %% [markdown]
 r"""
-**Answer: (b).** (c) is impossible, and would mean a leak. (a) is tempting: an LSTM reads in order by its very construction, while to attention all places are alike until the position table has been learned. But the long reaches of this grammar (the person who returns, the question that must end in 吗) are *one* look away for attention, at any distance, and a chain of steps for the LSTM. Both are so near the floor that this language can't tell them apart for certain: which of the two is nearer is a matter of hundredths, and of the seed.
+## English, at equal parameters
 
-## English, at equal parameters and equal data
+Now the manual, with chapter 09's text, split, windows and judge: each paragraph once, the last tenth held out, windows of 48 characters that begin at every 16th, Adam with $\beta_2 = 0.99$ and clipped gradients; judged on the last 32 places of windows that begin at every 32nd character. The transformer has two blocks of 64 features and four heads, and a little fewer parameters than chapter 09's LSTM of 128 units.
 
-Now the manual, with chapter 09's split, windows and judge: each paragraph once, the last tenth held out, windows of 48 characters that begin at every 16th, one pass, Adam with $\beta_2 = 0.99$ and clipped gradients. The LSTM is chapter 09's, with its rate and its batches of 32. The transformer has two blocks of 64 features, four heads, fewer parameters, and a rate of its own. It takes its windows 16 at a time, so it makes twice as many steps: that suits it better, as its rate was chosen for it. Both see each character equally often. The table shows what it costs in seconds here.
+It comes in two versions, which differ in one thing: how they know places. One has the table of positions, as GPT-2. The other has no table; it turns queries and keys, as chapter 10 did and as newer models do. (Feature $i$ is paired with feature $i + f/2$ here, the other of the two habits: two slices are quicker than every second feature.)
+"""
+
+
+# %% tags=["transformer"]
+def turn(x):
+    """Chapter 10's rotation of queries or keys (b, n, h, f), by place."""
+    n, f = x.shape[1], x.shape[-1]
+    hands = 10_000.0 ** (-np.arange(0, f, 2) / f)  # (f/2,)
+    angles = np.multiply.outer(np.arange(n), hands)[:, None]  # (n, 1, f/2)
+    cos, sin = np.cos(angles), np.sin(angles)
+    cos, sin = cos.astype("float32"), sin.astype("float32")
+    first, second = ops.split(x, 2, axis=-1)  # (b, n, h, f/2) each
+    turned = [first * cos - second * sin, first * sin + second * cos]
+    return ops.concatenate(turned, axis=-1)
+
+
+class RotaryBlock(Block):
+    """A block whose queries and keys are turned by their places."""
+
+    def __init__(self, d, num_heads):
+        super().__init__(d, num_heads, turn=turn)
+
+
+# %%
+same = np.tile(rng.normal(size=(2, 1, 1, 1, 16)), (1, 1, 5, 1, 1))
+q, k = (ops.convert_to_numpy(turn(part.astype("float32"))) for part in same)
+scores = np.einsum("bnhf,bmhf->nm", q, k)
+print(scores.round(2))
+checks.agree("scores one place on", scores[1:, 1:], scores[:-1, :-1])
+
+# %% [markdown]
+r"""
+One query and one key, repeated at five places: the scores are the same along every diagonal, so they depend on the distance alone, as chapter 10 promised. With a table a model has to learn, row by row, which places are near; here it is given.
+
+A comparison needs one thing held equal at a time, so there are two LSTMs:
+
+- **the same batches**: windows 16 at a time, one pass. Small batches make many steps; that helps the transformer, so the LSTM gets them too;
+- **more characters for its seconds**: with chapter 09's batches of 32, and its rate, a character costs the LSTM less. So it may read the manual twice; it then makes as many steps as the transformer, with batches twice as large. Whether that takes the same seconds depends on the machine: the table will say.
+
+The transformer's rate, its heads and its positions were compared on the tenth before the last, with models trained on the first eight tenths; so were these two recipes of the LSTM. The last tenth is for the verdict.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -546,73 +596,127 @@ def windows(codes, every, length=48):
 
 
 x_chars, y_chars = windows(train_codes, every=16)
-x_valid, y_valid = windows(valid_codes, every=48)
+x_valid, y_valid = windows(valid_codes, every=32)
 print("windows", x_chars.shape, "held out", x_valid.shape)
 
 
 # %%
-def read_manual(model, *, peak, batch_size):
-    """One pass over the manual; what it cost, and bits per character."""
-    rate = training.one_cycle(peak, -(-len(x_chars) // batch_size), warmup=0.15)
-    adam = keras.optimizers.Adam(rate, beta_2=0.99, clipnorm=1.0)
+def nats_by_place(model):
+    """Loss (n, 32) where at least 16 characters were seen before."""
+    logits = model.predict(x_valid, batch_size=256, verbose=0)[:, 16:]
+    q = softmax(logits.astype("float64"))
+    return -np.log(np.take_along_axis(q, y_valid[:, 16:, None], axis=-1))
+
+
+def read_manual(model, *, peak, batch_size=16, passes=1):
+    """Train on the manual; what it cost, and bits per character."""
+    steps = passes * -(-len(x_chars) // batch_size)
+    rate = training.one_cycle(peak, steps, warmup=0.15)
+    adam = keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     options = {"optimizer": adam, "loss": loss, "seed": run.seed}
-    result = training.fit(
-        model, x_chars, y_chars, epochs=1, batch_size=batch_size, **options
-    )
-    nats = model.evaluate(x_valid, y_valid, batch_size=256, verbose=0)
+    options |= {"epochs": passes, "batch_size": batch_size}
+    result = training.fit(model, x_chars, y_chars, **options)
     return {
         "parameters": model.count_params(),
+        "passes": passes,
         "steps": result.steps,
         "seconds": result.seconds,
         "characters a second": result.examples_per_second * 48,
-        "perplexity": np.exp(nats),
-        "bits per character": nats / np.log(2),
+        "bits per character": nats_by_place(model).mean() / np.log(2),
     }
 
 
 # %% [markdown]
 r"""
-> **Predict, then run.** Transformers have replaced LSTMs nearly everywhere. After one pass over the manual, in bits per character, this one is
-> (a) far ahead, (b) level or a little behind, (c) far behind: it needs a thousand times more data?
+> **Predict, then run.** Transformers have replaced LSTMs nearly everywhere. With the same batches, in bits per character, the one with the table is
+> (a) far ahead of the LSTM, (b) behind it, (c) level? And the one with rotation?
 """
 
+
 # %% tags=["nbval-ignore-output"]
-keras.utils.set_random_seed(run.seed)
-reader = GPT(len(signs), context=48, d=64, num_heads=4, num_layers=2)
-read = {"transformer": read_manual(reader, peak=0.012, batch_size=16)}
-keras.utils.set_random_seed(run.seed)
-read["LSTM"] = read_manual(
-    build_lstm(len(signs), 64, 128), peak=0.02, batch_size=32
-)
+def new_gpt(d=64, **options):
+    keras.utils.set_random_seed(run.seed)
+    return GPT(len(signs), 48, d, d // 16, 2, **options)
+
+
+def new_lstm():
+    keras.utils.set_random_seed(run.seed)
+    return build_lstm(len(signs), 64, 128)
+
+
+readers = {
+    "LSTM": new_lstm(),
+    "LSTM, two passes": new_lstm(),
+    "transformer, table": new_gpt(),
+    "transformer, rotary": new_gpt(block=RotaryBlock, table=False),
+}
+recipes = {
+    "LSTM": {"peak": 0.014},
+    "LSTM, two passes": {"peak": 0.02, "batch_size": 32, "passes": 2},
+    "transformer, table": {"peak": 0.012},
+    "transformer, rotary": {"peak": 0.012},
+}
+
+
+# %% tags=["nbval-ignore-output"]
+read = {}
+for name in ("LSTM", "LSTM, two passes"):
+    read[name] = read_manual(readers[name], **recipes[name])
+
+# %% tags=["nbval-ignore-output"]
+for name in ("transformer, table", "transformer, rotary"):
+    read[name] = read_manual(readers[name], **recipes[name])
 read = pd.DataFrame(read).T
-operations = 6 * 12 * 2 * 64**2 * read["characters a second"]["transformer"]
-print(f"{operations / 190e9:.0%} of 190 GFLOP/s in the blocks' products")
+rotary = read.loc["transformer, rotary"]
+operations = 6 * 12 * 2 * 64**2 * rotary["characters a second"]
+print(f"{operations / 190e9:.0%} of 190 GFLOP/s in the rotary blocks' products")
 formatted(read)
 
 # %%
 bits = read["bits per character"]
 checks.claim(
-    "LSTM's parameters over the transformer's",
-    read["parameters"]["LSTM"] / read["parameters"]["transformer"],
+    "LSTM's parameters over the rotary transformer's",
+    read["parameters"]["LSTM"] / rotary["parameters"],
     at_least=1.0,
     at_most=1.15,
 )
 checks.claim(
-    "transformer's bits per character", bits["transformer"], at_most=2.6
+    "rotary transformer's bits per character",
+    bits["transformer, rotary"],
+    at_most=2.1,
+)
+
+# %%
+checks.claim(
+    "bits saved by rotation on the table",
+    bits["transformer, table"] - bits["transformer, rotary"],
+    at_least=0.05,
 )
 checks.claim(
-    "transformer's bits per character less the LSTM's",
-    bits["transformer"] - bits["LSTM"],
-    at_least=-0.05,
+    "bits saved by the rotary transformer on the LSTM, same batches",
+    bits["LSTM"] - bits["transformer, rotary"],
+    at_least=-0.02,
+    at_most=0.08,
+)
+checks.claim(
+    "bits saved by the LSTM, two passes, on the rotary transformer",
+    bits["transformer, rotary"] - bits["LSTM, two passes"],
+    at_least=0.0,
     at_most=0.15,
 )
 
 # %% [markdown]
 r"""
-**Answer: (b).** Not what their fame suggests, and worth knowing: at a hundred thousand parameters, one pass and 48 characters of context, the LSTM is a serious opponent. To guess the next character the last few matter most. An LSTM favours what came last by its very construction; attention has to learn from the data which places are near.
+**Answer: (b)**, and the one with rotation is level or a little ahead. Read the table in three comparisons.
 
-Where the transformer wins lies elsewhere. J. Kaplan and others compared the two over many sizes: early in a context LSTMs do as well, but within the first hundred tokens they stop improving, and transformers go on through the whole context. And all places of a window go through a block at once, so that a machine that is wide enough trains on 2,048 places in about the time of one, where the LSTM has 2,048 steps to take one after another. On two CPU cores with 48 characters you see neither.
+*Table against rotation.* The two transformers differ in nothing else, and rotation is worth more than anything else here. To guess the next character the last few matter most. The LSTM favours what came last by its very construction; a table of positions has to learn from data what "one before" means, and in one pass it doesn't get far. Rotation hands it over.
+
+*The same batches.* Given that, the transformer is the LSTM's equal or a little more, with fewer parameters, on the same characters in the same order. A lead of a hundredth or two of a bit from one seed is no victory; the claim's band says how little is promised.
+
+*The same seconds.* Compare the seconds of the LSTM that reads twice with the rotary transformer's. Where they are alike, as on our two cores, the LSTM wins: it has seen twice as many characters and is ahead by more than the lead above. The reasons are in the sizes. A block on a CPU is dozens of small operations, few of them large products; the share printed above the table says how much of the machine lies idle. And 48 steps one after another are not yet many.
+
+Where the transformer wins outright lies elsewhere. J. Kaplan and others compared the two over many sizes: early in a context LSTMs do as well, but within the first hundred tokens they stop improving, and transformers go on through the whole context. And all places of a window go through a block at once, so that a machine that is wide enough trains on 2,048 places in about the time of one, where the LSTM has 2,048 steps to take one after another. With 48 characters on two cores you see neither.
 """
 
 # %% [markdown]
@@ -676,12 +780,12 @@ def gpt_by_hand(new, weights, caches=None):
 
 
 # %% tags=["nbval-ignore-output"]
-weights = weights_of(reader)
+weights = weights_of(readers["transformer, table"])
 at_once, _ = gpt_by_hand(x_valid[:4], weights)
 _, caches = gpt_by_hand(x_valid[:4, :30], weights)
 in_parts, _ = gpt_by_hand(x_valid[:4, 30:], weights, caches)
 with keras.device("cpu:0"):
-    in_keras = ops.convert_to_numpy(reader(x_valid[:4]))
+    in_keras = ops.convert_to_numpy(readers["transformer, table"](x_valid[:4]))
 print("logits", at_once.shape, "keys of a block", caches[0][0].shape)
 
 # %%
@@ -783,22 +887,19 @@ plots.show(
 r"""
 **Answer: (b).** The advantage grows with the length, but on a small model most of the time goes into calling NumPy at all, and a call with 256 places costs far less than 256 calls with one. That is the price of the cache: it turns products of matrices into products of a matrix with a vector, which must fetch every weight from memory to use it once. This is why services write for many readers at a time, and why writing a token costs more than reading one.
 
-And the cache has an end. When the 48 rows of the position table are used up, the window must move on, every token gets another position, and *all* keys and values are stale. Rotary positions (chapter 10) depend on distance alone, and mend that.
+And the cache has an end. When the 48 rows of the position table are used up, the window must move on, every token gets another position, and *all* keys and values are stale. Rotary positions depend on distance alone: there the oldest keys and values can be dropped and the others kept. (The result is not quite that of reading anew, since the kept ones come from vectors that had read what was dropped.)
 
 ## What size buys
 
-Three models, equal in everything but their width: $d$ = 16, 32, 64, with one, two and four heads of 16 features; two blocks; the same batches, steps and rate. You have the largest already. As "size" take the blocks' $24 d^2$ weights in matrices, without the tables.
+Three rotary models, equal in everything but their width: $d$ = 16, 32, 64, with one, two and four heads of 16 features; two blocks; the same batches, steps and rate. You have the largest already. As "size" take the $24 d^2$ weights in the matrices of the blocks, without the table of tokens.
 """
 
 # %% tags=["nbval-ignore-output"]
-losses = {64: np.log(read["perplexity"]["transformer"])}
+bits_of = {64: bits["transformer, rotary"]}
 for d in (32, 16):
-    keras.utils.set_random_seed(run.seed)
-    model = GPT(len(signs), context=48, d=d, num_heads=d // 16, num_layers=2)
-    losses[d] = np.log(
-        read_manual(model, peak=0.012, batch_size=16)["perplexity"]
-    )
-losses = pd.Series(losses).sort_index()
+    model = new_gpt(d, block=RotaryBlock, table=False)
+    bits_of[d] = read_manual(model, peak=0.012)["bits per character"]
+losses = pd.Series(bits_of).sort_index() * np.log(2)  # nats
 sizes = 24 * losses.index.to_numpy() ** 2
 slope = np.polyfit(np.log(sizes), np.log(losses), 1)[0]
 by_two = losses[32] ** 2 / losses[16]  # the line through the first two
@@ -815,8 +916,8 @@ checks.claim("slope on log-log axes", slope, at_least=-0.2, at_most=-0.03)
 checks.claim(
     "measured at d = 64 over what the first two say",
     losses[64] / by_two,
-    at_least=0.9,
-    at_most=1.1,
+    at_least=1.0,
+    at_most=1.2,
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -828,18 +929,19 @@ plots.lines(
 )
 axes.set_xscale("log")
 axes.set_yscale("log")
-axes.set_yticks([1.6, 1.8, 2.0, 2.2], ["1.6", "1.8", "2.0", "2.2"])
+axes.set_yticks([1.2, 1.4, 1.6, 1.8], ["1.2", "1.4", "1.6", "1.8"])
 plots.show(
     fig,
-    "Held-out loss of three widths on log-log axes: each fourfold size lowers "
-    "the loss, and three points lie near a line, as three points easily do.",
+    "Held-out loss of three widths on log-log axes, and the straight line "
+    "fitted to them: each fourfold size lowers the loss, the second time by a "
+    "smaller share.",
 )
 
 # %% [markdown]
 r"""
-A straight line here is a **scaling law**: loss $\propto N^{-a}$, every doubling of the size takes off the same *share*. What three points can't show:
+A straight line here is a **scaling law**: loss $\propto N^{-a}$, every doubling of the size takes off the same *share*. Ours bends: the largest model lies above what the first two promised. Before you call that a law or its end, remember what three points can't show:
 
-- that it *is* a line. Through three points near each other goes many a curve; a law needs several powers of ten. The published ones span seven.
+- that it is a line, or which curve. Through three points near each other goes many a curve; a law needs several powers of ten, and some of the published ones span seven.
 - where it ends. A real text has a floor (its entropy), so no straight line goes on for ever; on the grammar you saw the end of it.
 - what limited these models. All three read the same characters once, at the same rate. Perhaps the larger ones would have gained more from more steps, or from another rate. Then the slope says something about our recipe, not about size.
 - how much is luck. One seed a size; the spread over seeds has to be small against the steps between sizes, and you have not measured it here.
@@ -937,11 +1039,13 @@ exact = eight["exact perplexity"]
 checks.claim(
     "the article's perplexity over that of frequencies",
     exact["the article"] / unigram,
-    at_least=0.95,
-    at_most=1.3,
+    at_least=0.97,
+    at_most=1.15,
 )
-checks.claim("perplexity, residuals alone", exact["residuals alone"], at_most=4)
-checks.claim("perplexity, both", exact["both"], at_least=floor, at_most=3.5)
+checks.claim(
+    "perplexity, residuals alone", exact["residuals alone"], at_most=4.5
+)
+checks.claim("perplexity, both", exact["both"], at_least=floor, at_most=4)
 
 # %% [markdown]
 r"""
@@ -957,8 +1061,8 @@ r"""
 - **Built.** Token plus position; blocks of $x + \mathrm{attention}(\mathrm{norm}(x))$ and $x + \mathrm{MLP}(\mathrm{norm}(x))$; normalise; compare with the token table. NumPy and Keras agree, block and model.
 - **Counted.** $N = vd + nd + L(12d^2 + 13d) + 2d$: 124,439,808 for small GPT-2, to the last one; GPT-3 to 1 %. Two thirds of a block are its MLP.
 - **Proved.** Everything above the diagonal of the gradients is exactly zero; the control without a mask is caught.
-- **Trained.** On the grammar it comes within a few hundredths of the floor, as the LSTM does. On English, at equal parameters and data and 48 characters of context, it is level with the LSTM or a little behind; its advantages are long contexts and wide machines. Eight article blocks without residual connections learn the frequencies of the words and nothing else.
-- **Written.** With the cache and without, token for token alike; the advantage grows with the length. Three sizes lie near a line on log-log axes, and three points can't carry a law.
+- **Trained.** On the grammar it comes within a few hundredths of the floor, as the LSTM does. On English, at equal parameters, how it knows places decides: with a table it is behind the LSTM, with rotation it is level or a little ahead on the same batches; an LSTM that reads twice, for about the same seconds on our two cores, is ahead of both. Long contexts and wide machines are the transformer's ground. Eight article blocks without residual connections learn the frequencies of the words and nothing else.
+- **Written.** With the cache and without, token for token alike; the advantage grows with the length. On log-log axes each fourfold size takes off a share of the loss, the second time a smaller one; three points can't carry a law.
 """
 
 # %% [markdown]
@@ -967,7 +1071,7 @@ r"""
 
 - Add the fourth stack to the last section: normalisation without residual connections. Does it learn more than frequencies? And measure, before any training, how much the vectors of the twelve places differ after each block, in the article's stack and in the repaired one.
 - Untie the output: give `GPT` a `layers.Dense(v)` of its own. How many parameters does it cost, and does the loss fall if you take the same number off elsewhere?
-- Put rotary positions (chapter 10) into `Block.attend` and drop the position table. Train on windows of 48 and judge on windows of 192. What does the version with the table do?
+- Judge the rotary reader on windows of 192, four times as long as those it was trained on. At which places does the loss rise? Why can't you ask the same of the one with the table?
 - On a GPU: $d = 384$, six blocks, six heads, a context of 256, dropout 0.2, twenty passes over the manual. When does the held-out loss turn upwards? Then repeat the plot of sizes with six widths and three seeds each.
 """
 
