@@ -84,6 +84,8 @@ def packages(lock=ROOT / "requirements.txt"):
         wanted = Requirement(line.split(" #")[0])
         if wanted.marker and not wanted.marker.evaluate():
             continue
+        if wanted.name == "tensorflow" and runtime.expected_backend() != "tensorflow":
+            continue  # the lock's default backend, which another one does without
         try:
             installed = importlib.metadata.version(wanted.name)
         except importlib.metadata.PackageNotFoundError:

@@ -94,12 +94,13 @@ def setup(*, seed=0, backend=None, precision=None, device=None, distribute=False
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX's memory growth
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _framework_messages_held_back():
         import keras
 
         found = accelerators(backend)
         keras.ops.zeros(1)  # the first operation also talks
+    if backend == "tensorflow":  # its logger, once asked for, forgets a level set before
+        sys.modules["tensorflow"].get_logger().setLevel(logging.ERROR)
     precision = _choose_precision(precision, found)
     keras.config.set_dtype_policy(precision)
     if distribute:
@@ -210,9 +211,21 @@ def frontend():
     return "terminal" if sys.stdout.isatty() else "none"
 
 
+def expected_backend():
+    """Return the backend that `setup()` takes unless told: Keras's if it runs, or `KERAS_BACKEND`.
+
+    Example:
+
+    >>> expected_backend() in ("tensorflow", "jax", "torch")
+    True
+    """
+    running = sys.modules["keras"].config.backend() if "keras" in sys.modules else None
+    return running or os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def _choose_backend(backend):
     running = sys.modules["keras"].config.backend() if "keras" in sys.modules else None
-    backend = backend or running or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    backend = backend or expected_backend()
     if backend not in BACKENDS:
         raise ValueError(
             f"The backend must be one of {', '.join(BACKENDS)}. Received: {backend!r}. "

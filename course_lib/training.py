@@ -184,6 +184,8 @@ def _tensorflow_batches(x, y, batch_size, seed=None):
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-len(x) // batch_size)))
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread can hold up the end of fit by seconds
+        options.experimental_optimization.apply_default_optimizations = False  # nothing to gain
+        options.threading.private_threadpool_size = 1  # leaves the cores to the model
         return dataset.with_options(options).prefetch(4)
 
 

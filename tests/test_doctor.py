@@ -75,6 +75,12 @@ def test_packages_of_other_systems_are_not_missed(lock):
     assert both.level == "ok" and both.what.startswith("1 packages")
 
 
+@pytest.mark.parametrize(("backend", "level"), [("jax", []), ("tensorflow", ["problem"])])
+def test_tensorflow_is_missed_only_where_it_is_the_backend(lock, monkeypatch, backend, level):
+    monkeypatch.setattr(doctor.runtime, "expected_backend", lambda: backend)
+    assert levels(doctor.packages(lock("tensorflow==2.21.0"))) == ["ok", *level]
+
+
 def test_no_lock_is_a_note(tmp_path):
     assert levels(doctor.packages(tmp_path / "requirements.txt")) == ["note"]
 
