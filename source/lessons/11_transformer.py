@@ -1025,9 +1025,7 @@ checks.claim(
     at_least=0.97,
     at_most=1.15,
 )
-checks.claim(
-    "perplexity, residuals alone", exact["residuals alone"], at_most=7
-)
+checks.claim("perplexity, residuals alone", exact["residuals alone"], at_most=7)
 checks.claim("perplexity, both", exact["both"], at_least=floor, at_most=6)
 
 # %% [markdown]
