@@ -16,14 +16,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-def lesson_names(stem):
-    """Execute the cells of a lesson that are tagged `benchmark`; return the names they define.
+def lesson_names(stem, tag="benchmark"):
+    """Execute the cells of a lesson that have a tag; return the names they define.
 
     So the recipe that is timed is the one that the lesson shows, to the letter.
     """
     names = {}
     for cell in jupytext.read(ROOT / f"source/lessons/{stem}.py", fmt="py:percent").cells:
-        if "benchmark" in cell.metadata.get("tags", []):
+        if tag in cell.metadata.get("tags", []):
             exec(compile(cell.source, f"{stem}: {cell.source[:40]}", "exec"), names)
     return names
 
@@ -94,7 +94,7 @@ def duel(title, articles, ours, options):
         rows = kept[kept["seed"] < options.first].to_dict("records")
     for seed in range(options.first, options.first + options.seeds):
         for recipe, run in (("articles", articles), ("ours", ours)):
-            curve = _in_fresh_process(run, seed)
+            curve = in_fresh_process(run, seed)
             seconds, accuracy = curve[-1]
             row = {"recipe": recipe, "seed": seed, "seconds": seconds, "accuracy": accuracy}
             rows.append(row | {"curve": json.dumps(curve)})
@@ -145,7 +145,8 @@ def arguments(description):
     return parser.parse_args()
 
 
-def _in_fresh_process(run, seed):
+def in_fresh_process(run, seed):
+    """Return what a function of a seed gives in a new process; it must be importable."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         return pool.submit(run, seed).result()

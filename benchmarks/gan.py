@@ -116,11 +116,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe (3)")
     parser.add_argument("--pictures", type=int, default=60_000, help="real pictures seen")
     options = parser.parse_args()
-    rows, fastest = [], common._in_fresh_process(limit, 15)
+    rows, fastest = [], common.in_fresh_process(limit, 15)
     print(f"large matrix products: {fastest / 1e9:.0f} GFLOP/s")
     for seed in range(options.seeds):
         for name, run in (("articles", articles), ("ours", ours)):
-            curve = common._in_fresh_process(_Call(run, options.pictures), seed)
+            curve = common.in_fresh_process(_Call(run, options.pictures), seed)
             seconds, distance = curve[-1]
             row = {"recipe": name, "seed": seed, "pictures": options.pictures}
             speed = options.pictures / seconds

@@ -40,7 +40,7 @@ from course_lib import runtime
 
 run = runtime.setup(seed=0, precision="float32")
 
-# %%
+# %% tags=["transformer"]
 import time
 
 import keras
