@@ -226,8 +226,8 @@ def main():
         recipe = {"ours": ours, "plain_pytorch": plain_pytorch}[options.run]
         print(json.dumps(recipe(options.size, options.data, options.seed)))
         return
-    if options.windows // 8 < 150 * BATCH:
-        parser.error(f"--windows must be at least {8 * 150 * BATCH:,}, for a hundred timed steps.")
+    if options.windows // 8 < 120 * BATCH:
+        parser.error(f"--windows must be at least {8 * 120 * BATCH:,}, for a hundred timed steps.")
     table = compare(options.rounds, options.windows)
     common.RESULTS.mkdir(exist_ok=True)
     digits = {"seconds": 2, "tokens_per_second": 0, "loss": 4, "of_limit": 4, "limit_gflops": 1}
