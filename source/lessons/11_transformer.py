@@ -531,6 +531,8 @@ checks.claim(
 
 # %% [markdown]
 r"""
+**Answer: (b).** (c) is impossible, and would mean a leak. (a) is tempting: an LSTM reads in order by its very construction, while to attention all places are alike until the position table has been learned. But the long reaches of this grammar (the person who returns, the question that must end in 吗) are *one* look away for attention, at any distance, and a chain of steps for the LSTM. Both are so near the floor that this language can't tell them apart for certain: which of the two is nearer is a matter of hundredths, and of the seed.
+
 ## English, at equal parameters
 
 Now the manual, with chapter 09's text, split and judge: each paragraph once, the last tenth held out, windows of 48 characters (from every 24th on, where chapter 09 took every 16th: a third less to read), Adam with $\beta_2 = 0.99$ and clipped gradients; judged on the last 32 places of windows that begin at every 32nd character. The transformer has two blocks of 64 features and four heads, and a little fewer parameters than chapter 09's LSTM of 128 units.
