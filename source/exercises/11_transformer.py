@@ -35,12 +35,12 @@ def depends(model, x):
     """A function (n, d) → (n, d) and an input x (n, d) → bool (n, n)."""
     ### BEGIN SOLUTION
     before = model(x)
-    result = np.zeros((len(x), len(x)), bool)
+    found = np.zeros((len(x), len(x)), bool)
     for s in range(len(x)):
         nudged = x.copy()
         nudged[s, 0] += 0.1
-        result[:, s] = (np.abs(model(nudged) - before) > 1e-9).any(axis=1)
-    return result
+        found[:, s] = (np.abs(model(nudged) - before) > 1e-9).any(axis=1)
+    return found
     ### END SOLUTION
 
 
