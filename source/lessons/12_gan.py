@@ -1193,7 +1193,7 @@ for name in ("real label 0.9", "dropout 30 % in D", "D four times slower"):
 
 # %% [markdown]
 r"""
-**Answer: (e)**, in eight of ten repetitions of this chapter; in one it is dropout by a hair, in one plain itself, so don't be surprised by your table. In all ten the fast D is worse than the slow one. A discriminator that learns too fast is sure before the generator has found its feet; then its answer hardly changes when a forgery gets a little better, and the generator learns little from it. The tempting answer is (d), because a slow teacher seems a bad one. Here it is not: what the generator needs is a slope to walk on, not a verdict.
+**Answer: (e)**, in seven of ten repetitions of this chapter; in two it is dropout by a hair, in one plain itself, so don't be surprised by your table. In all ten the fast D is worse than the slow one. A discriminator that learns too fast is sure before the generator has found its feet; then its answer hardly changes when a forgery gets a little better, and the generator learns little from it. The tempting answer is (d), because a slow teacher seems a bad one. Here it is not: what the generator needs is a slope to walk on, not a verdict.
 
 The other three lie near plain, on either side of it from seed to seed, so one run each leaves them undecided. The tricks are recommended for longer runs on harder pictures, where $D$ has time to win. Before you believe a list of tricks, ask for the plain run beside it and for a few seeds.
 """
