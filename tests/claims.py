@@ -82,8 +82,13 @@ def repeat(path, num_seeds, jobs=1):
         raise RuntimeError(f"{path.name} ran to its end with none of {num_seeds} seeds.")
     table = next(iter(runs.values()))[["claim", "at_least", "at_most"]].copy()
     for seed, rows in runs.items():
-        table[f"seed_{seed}"] = rows["value"].map("{:.5g}".format).astype(float)
+        table[f"seed_{seed}"] = rows["value"].map(_rounded)
     return table
+
+
+def _rounded(value):
+    """Five digits of a measured number; a whole number, such as a count, stays exact."""
+    return float(value) if float(value).is_integer() else float(f"{value:.5g}")
 
 
 def failures(table):
