@@ -32,7 +32,7 @@ lint: $(STAMP)  ## style of the code, and notebooks in step with their sources
 lock: $(STAMP)  ## renew requirements.txt from the ranges in pyproject.toml
 	echo "-e ." | $(BIN)/uv pip compile - --universal --python-version 3.11 --upgrade --no-header --no-emit-index-url --no-emit-find-links -q -o requirements.txt
 
-bench: $(STAMP)  ## ours beside others', in one run (takes half an hour)
+bench: $(STAMP)  ## ours beside others', in one run (takes most of an hour)
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file; done
 
 clean:  ## remove the environment and caches, nothing else

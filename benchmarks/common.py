@@ -16,14 +16,19 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-def lesson_names(stem, tag="benchmark"):
-    """Execute the cells of a lesson that have a tag; return the names they define.
+def lesson_names(stem, *tags, **names):
+    """Execute the cells of a lesson that have one of the tags; return the names they define.
+
+    Args:
+        stem: str, as in "12_gan".
+        *tags: str, "benchmark" if none is given.
+        **names: what the cells find there already.
 
     So the recipe that is timed is the one that the lesson shows, to the letter.
     """
-    names = {}
+    tags = set(tags or ["benchmark"])
     for cell in jupytext.read(ROOT / f"source/lessons/{stem}.py", fmt="py:percent").cells:
-        if tag in cell.metadata.get("tags", []):
+        if tags & set(cell.metadata.get("tags", [])):
             exec(compile(cell.source, f"{stem}: {cell.source[:40]}", "exec"), names)
     return names
 

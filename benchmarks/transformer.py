@@ -58,7 +58,7 @@ def ours(size, data_file, seed):
     runtime.setup(seed=seed)
     stored = np.load(data_file)
     context, d, heads, num_blocks = size
-    names = common.lesson_names("11_transformer", tag="transformer")
+    names = common.lesson_names("11_transformer", "transformer")
     started = time.perf_counter()
     model = names["GPT"](int(stored["vocabulary"]), context, d, heads, num_blocks)
     x, y = stored["x"].astype("int32"), stored["y"].astype("int32")

@@ -26,6 +26,7 @@ class LiveProgress(keras.callbacks.Callback):
         self.next_update, self.started = 0.0, time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
+        """Show where training stands, at most twice a second."""
         now = time.perf_counter()
         if now < self.next_update or not self.clock.logs:
             return

@@ -219,12 +219,15 @@ def expected_backend():
     >>> expected_backend() in ("tensorflow", "jax", "torch")
     True
     """
-    running = sys.modules["keras"].config.backend() if "keras" in sys.modules else None
-    return running or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    return _running_backend() or os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def _running_backend():
+    return sys.modules["keras"].config.backend() if "keras" in sys.modules else None
 
 
 def _choose_backend(backend):
-    running = sys.modules["keras"].config.backend() if "keras" in sys.modules else None
+    running = _running_backend()
     backend = backend or expected_backend()
     if backend not in BACKENDS:
         raise ValueError(

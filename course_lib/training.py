@@ -164,13 +164,16 @@ def _tensorflow_batches(x, y, batch_size, seed=None):
         starts = tf.data.Dataset.range(0, len(x), batch_size)
 
         def in_order(start):
+            """Return the batch that begins at a row."""
             return x[start : start + batch_size], y[start : start + batch_size]
 
         def one_epoch(epoch_seed):
+            """Return the batches of an epoch, their rows shuffled by its seed."""
             seeds = tf.stack([epoch_seed, epoch_seed])
             order = tf.random.experimental.stateless_shuffle(tf.range(len(x)), seeds)
 
             def batch(start):
+                """Return the batch that begins at a place of the shuffled order."""
                 rows = order[start : start + batch_size]
                 return tf.gather(x, rows), tf.gather(y, rows)
 
@@ -203,9 +206,11 @@ class _Clock(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Remember at which step the epoch began."""
         self.epoch, self.steps_before, self.logs = epoch, self.steps, {}
 
     def on_train_batch_end(self, batch, logs=None):
+        """Count the steps done, keep their mean loss, stop if it is not finite."""
         previous = self.steps
         done = min(batch + 1, self.steps_per_epoch)  # the last execution may hold fewer steps
         self.steps = self.steps_before + done
@@ -217,12 +222,15 @@ class _Clock(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_test_begin(self, logs=None):
+        """Start the clock of the validation."""
         self.validating_since = time.perf_counter()
 
     def on_test_end(self, logs=None):
+        """Stop the clock of the validation."""
         self.validation_seconds += time.perf_counter() - self.validating_since
 
     def on_epoch_end(self, epoch, logs=None):
+        """Keep the epoch's row, now with the validation."""
         self.logs = {name: float(number) for name, number in (logs or {}).items()}
         self.close_epoch()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import pathlib
 
 import jupytext
 import keras
@@ -10,24 +9,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-LESSON = pathlib.Path(__file__).resolve().parent.parent / "source/lessons/04_backpropagation.py"
-CELLS = jupytext.read(LESSON, fmt="py:percent").cells
+from benchmarks import common
 
-
-def cells(tag):
-    return [cell.source for cell in CELLS if tag in cell.metadata.get("tags", [])]
-
-
-def lesson_names():
-    """Execute the cells that define the engine, the formulas and the backend's gradients."""
-    names = {"itertools": itertools, "keras": keras, "np": np}
-    for tag in ("engine", "differentiate", "expressions"):
-        for source in cells(tag):
-            exec(compile(source, f"{LESSON.name}: {source[:40]}", "exec"), names)
-    return names
-
-
-LESSON_NAMES = lesson_names()
+LESSON_NAMES = common.lesson_names(
+    *("04_backpropagation", "engine", "differentiate", "expressions"),
+    itertools=itertools,
+    keras=keras,
+    np=np,
+)
 UNARY = ("tanh", "exp", "log")
 BINARY = ("add", "subtract", "multiply", "divide")
 FORMULAS = st.recursive(
@@ -98,6 +87,8 @@ def test_a_long_chain_needs_no_deep_recursion():
 
 
 def test_the_engine_is_under_sixty_lines():
-    lines = "\n".join(cells("engine")).splitlines()
+    cells = jupytext.read(common.ROOT / "source/lessons/04_backpropagation.py").cells
+    engine = [cell.source for cell in cells if "engine" in cell.metadata.get("tags", [])]
+    lines = "\n".join(engine).splitlines()
     assert {"class Value:", "def backward(output):"} < set(lines)
     assert len(lines) < 60

@@ -2,32 +2,18 @@
 
 import contextlib
 import io
-import pathlib
 
-import jupytext
 import keras
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import common
 from course_lib import text
 
-LESSON = pathlib.Path(__file__).resolve().parent.parent / "source/lessons/09_recurrent_text.py"
-CELLS = jupytext.read(LESSON, fmt="py:percent").cells
-
-
-def lesson_names():
-    """Execute the cells that the tests below are about, in the lesson's order."""
-    names = {"np": np, "language": text.grammar()}
-    wanted = {"floor", "numbers", "judge", "lstm", "dice", "cut"}
-    for cell in CELLS:
-        if wanted & set(cell.metadata.get("tags", [])):
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(compile(cell.source, f"{LESSON.name}: {cell.source[:40]}", "exec"), names)
-    return names
-
-
-NAMES = lesson_names()
+TAGS = ("floor", "numbers", "judge", "lstm", "dice", "cut")
+with contextlib.redirect_stdout(io.StringIO()):
+    NAMES = common.lesson_names("09_recurrent_text", *TAGS, np=np, language=text.grammar())
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -1,29 +1,17 @@
 """Attention as the lesson shows it, against Keras, on random shapes, heads and masks."""
 
-import pathlib
-
-import jupytext
 import keras
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-LESSON = pathlib.Path(__file__).resolve().parent.parent / "source/lessons/10_attention.py"
-TAGS = {"attention", "positions", "layer"}
+from benchmarks import common
+
 TOLERANCE = 1e-5
-
-
-def lesson_names():
-    """Execute the cells that define attention, its heads, the positions and the layer."""
-    names = {"np": np, "keras": keras, "layers": layers, "ops": ops}
-    for cell in jupytext.read(LESSON, fmt="py:percent").cells:
-        if TAGS & set(cell.metadata.get("tags", [])):
-            exec(compile(cell.source, f"{LESSON.name}: {cell.source[:40]}", "exec"), names)
-    return names
-
-
-NAMES = lesson_names()
+NAMES = common.lesson_names(
+    "10_attention", "attention", "positions", "layer", np=np, keras=keras, layers=layers, ops=ops
+)
 LENGTHS = st.integers(1, 7)
 SEEDS = st.integers(0, 2**32 - 1)
 

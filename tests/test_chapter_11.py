@@ -1,6 +1,5 @@
 """The transformer as the lesson shows it: no gradient from the future, and an exact cache."""
 
-import pathlib
 import types
 
 import jupytext
@@ -9,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras import layers, ops
+from keras import ops
 
-LESSON = pathlib.Path(__file__).resolve().parent.parent / "source/lessons/11_transformer.py"
+from benchmarks import common
+
 SEEDS = st.integers(0, 2**32 - 1)
 PUBLISHED = {  # v, context, d, blocks: the parameters of the released weights
     (50_257, 1024, 768, 12): 124_439_808,
@@ -21,17 +21,7 @@ PUBLISHED = {  # v, context, d, blocks: the parameters of the released weights
 }
 
 
-def lesson_names():
-    """Execute the cells that define the model, its gradients' test and the writers."""
-    names = {"np": np, "keras": keras, "layers": layers, "ops": ops}
-    names["run"] = types.SimpleNamespace(seed=0)
-    for cell in jupytext.read(LESSON, fmt="py:percent").cells:
-        if "transformer" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{LESSON.name}: {cell.source[:40]}", "exec"), names)
-    return names
-
-
-NAMES = lesson_names()
+NAMES = common.lesson_names("11_transformer", "transformer", run=types.SimpleNamespace(seed=0))
 
 
 @st.composite
@@ -144,7 +134,7 @@ def test_the_formula_gives_gpt_2(size, published):
 
 
 def test_the_model_is_about_a_hundred_lines():
-    cells = jupytext.read(LESSON, fmt="py:percent").cells
+    cells = jupytext.read(common.ROOT / "source/lessons/11_transformer.py", fmt="py:percent").cells
     names = ("class Attention", "class MLP", "class Block", "class GPT")
     classes = [cell.source for cell in cells if cell.source.startswith(names)]
     assert len(classes) == len(names)
